@@ -1,0 +1,60 @@
+"""Every error that a user of vidpc can meet.
+
+    VidpcError
+    ├── SourceError              an input file, folder or stream
+    │   ├── OpenError            cannot be opened, or is refused before decoding
+    │   └── DecodeError          opened, but its content is damaged
+    │       └── TruncatedError   damage that was recovered from, met under ``--strict``
+    ├── PointCloudError          a scan: header, counts, values
+    ├── PresetError              a preset, a setting or a label that does not exist or does not fit
+    ├── WeightsError             a weights file: missing, wrong hash, wrong layout, unsafe
+    ├── DeviceError              a device or a precision that is not there
+    │   └── OutOfMemoryError     memory ran out even after the batch was halved
+    └── OutputError              an output that cannot be written
+
+A message says what was being done, to which file or frame, what was expected and found, and what to do. It is one line.
+"""
+
+
+class VidpcError(Exception):
+    """Base of all errors that are meant for the user."""
+
+
+class SourceError(VidpcError):
+    """An input could not be read."""
+
+
+class OpenError(SourceError):
+    """An input could not be opened, or was refused before anything was decoded."""
+
+
+class DecodeError(SourceError):
+    """An input was opened, but its content is damaged."""
+
+
+class TruncatedError(DecodeError):
+    """Damage that vidpc could recover from, but the user asked for none (``--strict``)."""
+
+
+class PointCloudError(VidpcError):
+    """A point cloud could not be read."""
+
+
+class PresetError(VidpcError):
+    """A preset, a setting or a label does not exist or does not fit."""
+
+
+class WeightsError(VidpcError):
+    """A weights file is missing, damaged, unsafe or of another layout."""
+
+
+class DeviceError(VidpcError):
+    """A device or a precision is not available."""
+
+
+class OutOfMemoryError(DeviceError):
+    """Memory ran out even with the smallest batch."""
+
+
+class OutputError(VidpcError):
+    """An output could not be written."""

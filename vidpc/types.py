@@ -1,0 +1,216 @@
+"""The values that travel between rooms: frozen, and each checks its own shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """One audio stream of a container."""
+
+    codec: str
+    rate_hz: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a video says of itself before it is decoded.
+
+    ``width`` and ``height`` are those of the displayed image: rotated, mirrored, square pixels. ``rate_fps``,
+    ``duration_s`` and ``frame_count`` are the container's claims, None where it makes none.
+    """
+
+    path: str
+    container: str
+    codec: str
+    width: int
+    height: int
+    coded_width: int
+    coded_height: int
+    rotation_deg: int  # clockwise turn that displays the coded picture: 0, 90, 180, 270
+    mirrored: bool  # flipped left to right after that turn
+    sample_aspect: Fraction
+    pixel_format: str
+    bit_depth: int
+    matrix: str  # bt601, bt709, bt2020 or rgb: the one that is used, stated or assumed
+    full_range: bool
+    start_s: Fraction
+    rate_fps: Fraction | None
+    duration_s: Fraction | None
+    frame_count: int | None
+    audio: tuple[AudioInfo, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """An 8-bit 4:2:0 picture as it was coded: not yet rotated, mirrored or scaled.
+
+    ``y`` u8[h w], ``u`` and ``v`` u8[ceil(h/2) ceil(w/2)].
+    """
+
+    y: U8
+    u: U8
+    v: U8
+    matrix: str
+    full_range: bool
+    rotation_deg: int
+    mirrored: bool
+
+    def __post_init__(self) -> None:
+        h, w = self.y.shape
+        half = ((h + 1) // 2, (w + 1) // 2)
+        if self.u.shape != half or self.v.shape != half:
+            raise ValueError(f"planes disagree: y {self.y.shape}, u {self.u.shape}, v {self.v.shape}, expected {half}")
+
+
+class Image(Protocol):
+    """Pixels that are converted only when somebody asks, and only to the size that is asked for."""
+
+    def rgb(self, width: int, height: int) -> U8:
+        """The displayed picture as u8[height width 3]; scaling, colour and rotation in one go."""
+        ...
+
+    def planes(self) -> Planes | None:
+        """The coded 8-bit 4:2:0 planes, or None where the picture is of another kind."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the picture holds in memory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One displayed picture. ``index`` counts the source's frames in presentation order from 0, before any thinning."""
+
+    image: Image
+    index: int
+    time_s: Fraction
+    width: int
+    height: int
+
+    def rgb(self, width: int | None = None, height: int | None = None) -> U8:
+        """The displayed picture as u8[h w 3], by default in the displayed size."""
+        return self.image.rgb(width or self.width, height or self.height)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the frame holds in memory."""
+        return self.image.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Stands in a stream of frames before the first frame of input number ``stream``."""
+
+    stream: int
+    info: VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Stands in a stream of frames after the last frame of input number ``stream``.
+
+    ``error`` is what ended the input early; then its output must not be completed.
+    """
+
+    stream: int
+    warnings: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one call of a model reads: arrays without the batch axis, and what the task wants back with the output."""
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    stream: int
+    context: Any = None
+
+    @property
+    def shapes(self) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+        """Equal for two samples exactly where they can be stacked into one batch."""
+        return tuple((name, array.shape, array.dtype.str) for name, array in sorted(self.arrays.items()))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays hold."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+
+def _check_rows(owner: str, **columns: npt.NDArray[Any]) -> None:
+    rows = {name: len(column) for name, column in columns.items()}
+    if len(set(rows.values())) > 1:
+        raise ValueError(f"{owner}: columns of different length {rows}")
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Detections of one frame: ``boxes_xyxy`` f[n 4] in pixels of the displayed image, ``scores`` f[n], ``labels`` i64[n]."""
+
+    boxes_xyxy: F64
+    scores: F64
+    labels: I64
+
+    def __post_init__(self) -> None:
+        _check_rows("Boxes", boxes_xyxy=self.boxes_xyxy, scores=self.scores, labels=self.labels)
+        if self.boxes_xyxy.ndim != 2 or self.boxes_xyxy.shape[1] != 4:
+            raise ValueError(f"Boxes: boxes_xyxy has shape {self.boxes_xyxy.shape}, expected (n, 4)")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTracks:
+    """The tracks of one frame: ``ids`` i64[n], ``boxes_xyxy`` f64[n 4] in displayed pixels, ``scores`` f64[n], ``labels`` i64[n]."""
+
+    index: int
+    time_s: Fraction
+    ids: I64
+    boxes_xyxy: F64
+    scores: F64
+    labels: I64
+
+    def __post_init__(self) -> None:
+        _check_rows("FrameTracks", ids=self.ids, boxes_xyxy=self.boxes_xyxy, scores=self.scores, labels=self.labels)
+        if self.boxes_xyxy.ndim != 2 or self.boxes_xyxy.shape[1] != 4:
+            raise ValueError(f"FrameTracks: boxes_xyxy has shape {self.boxes_xyxy.shape}, expected (n, 4)")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which weights made a result."""
+
+    name: str
+    architecture: str
+    sha256: str
+    licence: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackHeader:
+    """What stands at the head of every track file."""
+
+    source: str
+    video: VideoInfo
+    model: ModelInfo
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    vidpc_version: str = ""
