@@ -15,6 +15,8 @@
 A message says what was being done, to which file or frame, what was expected and found, and what to do. It is one line.
 """
 
+from collections.abc import Iterable
+
 
 class VidpcError(Exception):
     """Base of all errors that are meant for the user."""
@@ -58,3 +60,18 @@ class OutOfMemoryError(DeviceError):
 
 class OutputError(VidpcError):
     """An output could not be written."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that does not exist: the nearest ones where some are near, else all of them."""
+    from difflib import get_close_matches  # only on the way to an error
+
+    names = list(known)
+    near = get_close_matches(name, names, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(names) or 'none'}"
+    return f"unknown {kind} {name!r}; {hint}"
+
+
+def printable(text: str) -> str:
+    """``text`` in one line without control characters, so that no file name can move the cursor of a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,195 @@
+"""Options that several subcommands share, as decorators, and the types of their values.
+
+Each decorator adds keyword arguments of the same name to the command:
+
+    device_options   device, precision, batch (None stands for auto)
+    source_options   start, end, fps, stride, input_fps, strict, allow_url
+    output_options   overwrite, skip_existing
+    model_options    model, preset, settings (a dict of what --set gave)
+    progress_option  progress
+    verbose_option   nothing: it sets the logging up
+"""
+
+import logging
+import re
+import sys
+import tomllib
+import warnings
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import click
+
+from vidpc.errors import printable, unknown_name
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+PROGRESS_MODES = ("auto", "plain", "json", "none")
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+def time_s(text: str) -> Fraction:
+    """Seconds (``12.5``) or a clock (``1:02:03.5``) as an exact number of seconds."""
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no time; write seconds (12.5) or a clock (1:02:03.5)")
+    hours, minutes, seconds = match.groups(default="0")
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+
+
+def rate_fps(text: str) -> Fraction:
+    """A positive rate: ``25``, ``29.97`` or ``30000/1001``."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 10**6:
+        raise click.BadParameter(f"{text!r} is no rate; write a positive number (25) or a ratio (30000/1001)")
+    return rate
+
+
+def batch_size(text: str) -> int | None:
+    """A number of frames, None for ``auto``."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise click.BadParameter(f"{text!r} is neither 'auto' nor a number of frames from 1 on")
+    return int(text)
+
+
+def device(text: str) -> str:
+    """The spelling of a device. Whether it is there is the engine's question: asking needs torch."""
+    if not _DEVICE.fullmatch(text):
+        raise click.BadParameter(unknown_name("device", text, ("auto", "cpu", "cuda", "cuda:1")))
+    return text
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """``key=value``: the value as TOML reads it, and as plain text where it is no TOML (``--set rule=paper``)."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.isidentifier():
+        raise click.BadParameter(f"{text!r} is no setting; write key=value")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def choice_option(name: str, values: Sequence[str], **attributes: Any) -> Callable[[Command], Command]:
+    """An option that takes one of ``values``, completes them in the shell, and answers a wrong one with the nearest."""
+
+    def one_of(text: str) -> str:
+        if text not in values:
+            raise click.BadParameter(unknown_name("value", text, values))
+        return text
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return click.option(name, type=one_of, metavar="|".join(values), shell_complete=complete, **attributes)
+
+
+def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The pairs as a dict; a key that is given twice is an error, not a silent choice."""
+    settings = dict(pairs)
+    if len(settings) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise click.BadParameter(f"{twice!r} is set twice", ctx, param)
+    return settings
+
+
+def _exclude_both(ctx: click.Context, param: click.Parameter, skip_existing: bool) -> bool:
+    if skip_existing and ctx.params.get("overwrite"):
+        raise click.UsageError("--overwrite and --skip-existing exclude each other", ctx)
+    return skip_existing
+
+
+def _verbosity(ctx: click.Context, param: click.Parameter, count: int) -> None:
+    """Logging to stderr: warnings always, what happens with ``-v``, everything with ``-vv``. Never turned down again by a
+    subcommand that was called without ``-v`` itself."""
+    logger = logging.getLogger("vidpc")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("vidpc: %(levelname)s: %(message)s"))
+        handler.addFilter(_in_one_line)
+        logger.addHandler(handler)
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+    if count:
+        logger.setLevel(logging.INFO if count == 1 else logging.DEBUG)
+        warnings.simplefilter("default")
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Dresses a record as the errors are: one line, lower case, no control characters."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    record.levelname = record.levelname.lower()
+    return True
+
+
+def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator out of several; ``--help`` shows them in this order."""
+
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+device_options = _together(
+    click.option(
+        "--device", type=device, metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+    ),
+    choice_option("--precision", PRECISIONS, default="fp32", show_default=True, help="Arithmetic of the model."),
+    click.option(
+        "--batch",
+        type=batch_size,
+        metavar="auto|N",
+        default="auto",
+        show_default=True,
+        help="Frames that the model sees at once.",
+    ),
+)
+
+source_options = _together(
+    click.option("--start", type=time_s, metavar="TIME", help="Begin at this time: seconds or h:mm:ss."),
+    click.option("--end", type=time_s, metavar="TIME", help="Stop before this time."),
+    click.option("--fps", type=rate_fps, metavar="RATE", help="Thin frames to this rate, by their times."),
+    click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True, help="Take every N-th frame."),
+    click.option("--input-fps", type=rate_fps, metavar="RATE", help="Rate of an image sequence, which says none itself."),
+    click.option("--strict", is_flag=True, help="Damage in the input is an error, not a warning."),
+    click.option("--allow-url", is_flag=True, help="Allow http, https and rtsp addresses as inputs."),
+)
+
+output_options = _together(
+    click.option("--overwrite", is_flag=True, is_eager=True, help="Replace outputs that exist."),
+    click.option("--skip-existing", is_flag=True, callback=_exclude_both, help="Leave out inputs whose output exists."),
+)
+
+model_options = _together(
+    click.option("--preset", metavar="NAME|FILE", help="Settings and weights that belong together."),
+    click.option("--model", metavar="NAME|FILE", help="Other weights than the preset's: see `vidpc models list`."),
+    click.option(
+        "--set",
+        "settings",
+        type=setting,
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_settings,
+        help="Change one setting of the preset; may be repeated.",
+    ),
+)
+
+progress_option = choice_option(
+    "--progress", PROGRESS_MODES, default="auto", show_default=True, help="Progress on stderr; auto: on a terminal only."
+)
+
+verbose_option = click.option(
+    "-v", "--verbose", count=True, expose_value=False, callback=_verbosity, help="Say more, with tracebacks (-vv: everything)."
+)
