@@ -1,0 +1,1 @@
+"""Runs a model over batches: device, precision, overlapped copies, memory back-off, time. The only home of CUDA calls."""

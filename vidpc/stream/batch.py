@@ -1,0 +1,37 @@
+"""Samples of equal shapes gathered into batches, across inputs."""
+
+from collections.abc import Iterable, Iterator
+
+from vidpc.types import Closed, Opened, Sample
+
+Item = Sample | Opened | Closed
+
+
+def group(items: Iterable[Item], *, size: int, max_bytes: int) -> Iterator[list[Item]]:
+    """Runs of at most ``size`` samples that can be stacked and together hold at most ``max_bytes`` (or one sample).
+
+    Everything keeps its place: an ``Opened`` or ``Closed`` between two samples of a run rides in its list. One that
+    meets no waiting sample is passed on at once, so that an input without frames does not wait for its successor.
+    """
+    if size < 1:
+        raise ValueError(f"group: size is {size}, expected at least 1")
+    batch: list[Item] = []
+    last: Sample | None = None  # of the batch
+    count = held = 0
+    for item in items:
+        if not isinstance(item, Sample):
+            if last is None:
+                yield [item]
+            else:
+                batch.append(item)
+            continue
+        if last is not None and (item.shapes != last.shapes or held + item.nbytes > max_bytes):
+            yield batch
+            batch, count, held = [], 0, 0
+        batch.append(item)
+        last, count, held = item, count + 1, held + item.nbytes
+        if count == size:
+            yield batch
+            batch, last, count, held = [], None, 0, 0
+    if batch:
+        yield batch
