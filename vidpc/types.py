@@ -176,7 +176,7 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class FrameTracks:
-    """The tracks of one frame: ``ids`` i64[n], ``boxes_xyxy`` f64[n 4] in displayed pixels, ``scores`` f64[n], ``labels`` i64[n]."""
+    """One frame's tracks: ``ids`` i64[n], ``boxes_xyxy`` f64[n 4] in displayed pixels, ``scores`` f64[n], ``labels`` i64[n]."""
 
     index: int
     time_s: Fraction

@@ -1,5 +1,6 @@
 """Layers of deformable detection transformers (Zhu et al. 2021, Deformable DETR): attention, encoder, decoder layers."""
 
+import itertools
 import math
 
 import torch
@@ -143,9 +144,9 @@ class MLP(nn.Module):
     def __init__(self, width_in: int, width: int, width_out: int, *, depth: int) -> None:
         super().__init__()
         widths = [width_in, *[width] * (depth - 1), width_out]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        return self.layers[-1](x)  # type: ignore[no-any-return]
+        return self.layers[-1](x)

@@ -14,7 +14,7 @@ one batch: detections of all frames first, then tracks of all frames.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -150,7 +150,8 @@ class TransTrack(nn.Module):
             nn.init.zeros_(regressor.layers[-1].weight)
             nn.init.zeros_(regressor.layers[-1].bias)
         if self.config.query_source == "learned":
-            nn.init.constant_(self.bbox_embed[0].layers[-1].bias[2:], -2.0)
+            first = cast(MLP, self.bbox_embed[0])
+            nn.init.constant_(cast(nn.Linear, first.layers[-1]).bias[2:], -2.0)
         self.track_decoder.load_state_dict(self.decoder.state_dict())
 
     def levels(self, images: Tensor) -> list[Tensor]:
@@ -199,7 +200,7 @@ class TransTrack(nn.Module):
     def queries(self, memory: Memory, proposals: Proposals | None = None) -> Queries:
         """Learned queries, or the best ``config.queries`` proposals."""
         if self.config.query_source == "learned":
-            position, content = self.query_embed.split(self.config.width, dim=1)
+            position, content = self.query_embed.chunk(2, dim=1)
             references = self.reference_points(position).sigmoid()
             b = memory.tokens.shape[0]
             # The position part gives the reference alone: released weights use no query position in the decoders.
@@ -307,7 +308,7 @@ def token_references(shapes: LevelShapes, valid_ratios: Tensor) -> Tensor:
 
 
 def token_anchors(memory: Memory) -> Tensor:
-    """A box around every token, f32[b tokens 4]: its own place, a twentieth of the picture on the finest level, then doubling."""
+    """A box around every token, f32[b tokens 4]: its own place, 0.05 wide on the finest level, then doubling."""
     own_level = torch.cat(
         [torch.full((h * w,), level, device=memory.tokens.device) for level, (h, w) in enumerate(memory.shapes)]
     )
