@@ -124,6 +124,7 @@ class TransTrack(nn.Module):
             self.proposal_content = nn.Sequential(nn.Linear(config.width, config.width), nn.LayerNorm(config.width))
             self.proposal_class = nn.Linear(config.width, config.classes)
             self.proposal_box = MLP(config.width, config.width, 4, depth=3)
+            self.query_position = MLP(4, config.width, config.width, depth=2)
         self.decoder = nn.ModuleList(DecoderLayer(**layer) for _ in range(config.decoder_layers))  # type: ignore[arg-type]
         self.track_decoder = nn.ModuleList(DecoderLayer(**layer) for _ in range(config.decoder_layers))  # type: ignore[arg-type]
         self.class_embed = nn.ModuleList(nn.Linear(config.width, config.classes) for _ in range(config.decoder_layers))
@@ -208,8 +209,13 @@ class TransTrack(nn.Module):
         proposals = proposals or self.propose(memory)
         count = min(self.config.queries, proposals.logits.shape[1])
         best = proposals.logits.amax(dim=-1).topk(count, dim=1).indices[..., None]
-        content = proposals.content.gather(1, best.expand(-1, -1, self.config.width))
-        return Queries(content.detach(), proposals.boxes.gather(1, best.expand(-1, -1, 4)).detach())
+        content = proposals.content.gather(1, best.expand(-1, -1, self.config.width)).detach()
+        boxes = proposals.boxes.gather(1, best.expand(-1, -1, 4)).detach()
+        return Queries(self.placed(content, boxes), boxes)
+
+    def placed(self, content: Tensor, boxes: Tensor) -> Tensor:
+        """Content that knows its box: without a place, queries could not tell a neighbour from their own double."""
+        return content + self.query_position(inverse_sigmoid(boxes, eps=1e-3))
 
     def detect(self, memory: Memory, queries: Queries, allowed: Tensor | None = None) -> Decoded:
         """The detection decoder: every layer refines the boxes of the one before (iterative box refinement)."""
@@ -223,12 +229,12 @@ class TransTrack(nn.Module):
             references = box.detach()
         return Decoded(hidden, boxes)
 
-    def track(self, memory: Memory, hidden: Tensor, boxes: Tensor) -> Decoded:
+    def track(self, memory: Memory, hidden: Tensor, boxes: Tensor, allowed: Tensor | None = None) -> Decoded:
         """The track decoder on the detections of the frame before: their references stay as they were (no refinement)."""
         targets, references = hidden, on_levels(boxes, memory)
         hiddens, moved = [], []
         for layer, regress in zip(self.track_decoder, self.bbox_embed, strict=True):
-            targets = layer(targets, references, memory.tokens, memory.shapes, memory.hidden, None)
+            targets = layer(targets, references, memory.tokens, memory.shapes, memory.hidden, allowed)
             hiddens.append(targets)
             moved.append(refine(regress(targets).float(), boxes))
         return Decoded(hiddens, moved)
@@ -307,12 +313,20 @@ def token_references(shapes: LevelShapes, valid_ratios: Tensor) -> Tensor:
     return torch.cat(points, dim=1)[:, :, None] * valid_ratios[:, None]
 
 
+ANCHOR_TOKENS = 4.0  # side of an anchor in tokens of its level
+
+
 def token_anchors(memory: Memory) -> Tensor:
-    """A box around every token, f32[b tokens 4]: its own place, 0.05 wide on the finest level, then doubling."""
+    """A box around every token, f32[b tokens 4]: its own place, a few tokens of its own level wide and high.
+
+    In tokens and not, as published, in shares of the picture: the head then means the same pixels in a picture of any size.
+    """
+    sizes = [torch.tensor([ANCHOR_TOKENS / w, ANCHOR_TOKENS / h]).expand(h * w, 2) for h, w in memory.shapes]
+    size = torch.cat(sizes).to(memory.tokens.device)[None]  # f32[1 tokens 2], of the padded level
     own_level = torch.cat(
         [torch.full((h * w,), level, device=memory.tokens.device) for level, (h, w) in enumerate(memory.shapes)]
     )
     places = token_references(memory.shapes, memory.valid_ratios)
-    centres = places[:, torch.arange(len(own_level)), own_level] / memory.valid_ratios[:, own_level]
-    sizes = (0.05 * 2.0**own_level)[None, :, None].expand(centres.shape[0], -1, 2)
-    return torch.cat([centres, sizes], dim=-1).clamp(0.01, 0.99)
+    ratios = memory.valid_ratios[:, own_level]
+    centres = places[:, torch.arange(len(own_level)), own_level] / ratios
+    return torch.cat([centres, size / ratios], dim=-1).clamp(0.01, 0.99)
