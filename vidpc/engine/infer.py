@@ -22,6 +22,7 @@ Item = Sample | Opened | Closed
 Output = tuple[Sample, Arrays] | Opened | Closed
 Step = Callable[[Tensors, Sequence[int], Any], tuple[Tensors, Any]]
 
+_cuda: Any = torch.cuda  # its classes carry types in some versions of torch and none in others
 _log = logging.getLogger(__name__)
 # What allocators say where they do not raise torch.OutOfMemoryError.
 _MEMORY_ENDED = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -135,7 +136,7 @@ class _CudaRunner:
 
     def __init__(self, step: Step, device: Device, stopwatch: Stopwatch) -> None:
         self._step, self.device, self._watch = step, device, stopwatch
-        self._copies = torch.cuda.Stream(device.torch)  # type: ignore[no-untyped-call]
+        self._copies = _cuda.Stream(device.torch)
 
     def launch(self, samples: Sequence[Sample], carry: Any) -> tuple[Callable[[], Arrays], Any]:
         with torch.cuda.device(self.device.torch):
@@ -170,7 +171,7 @@ class _Span:
     """The time between two points of the current CUDA stream."""
 
     def __init__(self) -> None:
-        self.begin, self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        self.begin, self.end = (_cuda.Event(enable_timing=True) for _ in range(2))
 
     def __enter__(self) -> None:
         self.begin.record()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ class Stopwatch:
         with self._lock:
             self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
-    def iterate(self, stage: str, items: Iterable[T]) -> Iterator[T]:
+    def iterate(self, stage: str, items: Iterable[T]) -> Generator[T, None, None]:
         """``items``, each wait for the next one counted as the stage's time."""
         iterator = iter(items)
         end = object()
