@@ -1,0 +1,1 @@
+"""Presets as flat TOML files; ``vidpc.presets`` reads them."""

@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from vidpc.errors import PresetError
 from vidpc.ops import overlap
+from vidpc.presets import AssociationSettings
 from vidpc.types import F64, I64, FrameTracks
 
 PAPER_REJECT_COST = 1.2  # 1 - GIoU above which the released code tears an assigned pair apart
@@ -37,34 +37,6 @@ _OTHER_LABEL_COST = 4.0  # above any cost of two boxes: 1 - GIoU is at most 2
 _UNNUMBERED = 0  # the identity of a track that waits for its confirmation
 
 Floats = npt.NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationSettings:
-    """How detections become tracks. Times are seconds of the video, so a thinned or uneven input keeps its meaning."""
-
-    rule: str = "paper"
-    score: float = 0.4  # a detection at or above it can start or continue a track
-    max_age: int = 32  # paper: a lost track is dropped in the frame that makes it this old; its age in sight is 1
-    max_gap_s: float = 1.0  # motion, two-pass: a lost track is kept this long
-    low_score: float = 0.1  # two-pass: a detection at or above it can continue a track in the second pass
-    birth_score: float = 0.6  # motion, two-pass: a detection at or above it is a track at once,
-    confirm_frames: int = 2  # a weaker one when it was seen in this many frames running
-    match_giou: float = -0.2  # motion, two-pass: the least GIoU of a pair, first pass
-    second_iou: float = 0.5  # two-pass: the least IoU of a pair, second pass
-    duplicate_iou: float = 0.8  # motion, two-pass: of two detections that overlap more, the weaker is left out
-    velocity_s: float = 0.3  # motion, two-pass: velocities are averaged over about this time,
-    coast_s: float = 0.6  # and a lost track slows down with this time constant
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise PresetError(f"association rule {self.rule!r} does not exist: choose one of {', '.join(RULES)}")
-        for name in ("max_age", "confirm_frames"):
-            if getattr(self, name) < 1:
-                raise PresetError(f"association: {name} is {getattr(self, name)}, expected at least 1")
-        for name in ("velocity_s", "coast_s"):
-            if not getattr(self, name) > 0:
-                raise PresetError(f"association: {name} is {getattr(self, name)}, expected more than 0")
 
 
 @dataclass(frozen=True, slots=True)

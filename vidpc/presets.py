@@ -1,0 +1,150 @@
+"""Presets: a flat TOML file and the user's changes become one frozen dataclass.
+
+A preset is one architecture with one set of weights. ``load("people", TrackConfig)`` reads ``configs/people.toml``; a path
+to a user's own file works as well. Every key must be a field of the dataclass, or of a dataclass among its fields: the file
+stays flat.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from vidpc.errors import PresetError, unknown_name
+
+ASSOCIATION_RULES = ("paper", "motion", "two-pass")
+RESIZE_RULES = ("scaler", "antialiased", "plain")
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationSettings:
+    """How detections become tracks. Times are seconds of the video, so a thinned or uneven input keeps its meaning."""
+
+    rule: str = "paper"
+    score: float = 0.4  # a detection at or above it can start or continue a track
+    max_age: int = 32  # paper: a lost track is dropped in the frame that makes it this old; its age in sight is 1
+    max_gap_s: float = 1.0  # motion, two-pass: a lost track is kept this long
+    low_score: float = 0.1  # two-pass: a detection at or above it can continue a track in the second pass
+    birth_score: float = 0.6  # motion, two-pass: a detection at or above it is a track at once,
+    confirm_frames: int = 2  # a weaker one when it was seen in this many frames running
+    match_giou: float = -0.2  # motion, two-pass: the least GIoU of a pair, first pass
+    second_iou: float = 0.5  # two-pass: the least IoU of a pair, second pass
+    duplicate_iou: float = 0.8  # motion, two-pass: of two detections that overlap more, the weaker is left out
+    velocity_s: float = 0.3  # motion, two-pass: velocities are averaged over about this time,
+    coast_s: float = 0.6  # and a lost track slows down with this time constant
+
+    def __post_init__(self) -> None:
+        if self.rule not in ASSOCIATION_RULES:
+            raise PresetError(unknown_name("association rule", self.rule, ASSOCIATION_RULES))
+        for name in ("max_age", "confirm_frames"):
+            if getattr(self, name) < 1:
+                raise PresetError(f"association: {name} is {getattr(self, name)}, expected at least 1")
+        for name in ("velocity_s", "coast_s"):
+            if not getattr(self, name) > 0:
+                raise PresetError(f"association: {name} is {getattr(self, name)}, expected more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackConfig:
+    """Settings of ``vidpc track``."""
+
+    weights: str  # an entry of the registry, or a path
+    short_side: int = 800
+    long_side: int = 1333
+    # scaler: one pass of the decoder's scaler, cheapest; antialiased: the authors' evaluation; plain: the authors' demo
+    resize: str = "antialiased"
+    association: AssociationSettings = field(default_factory=AssociationSettings)
+
+    def __post_init__(self) -> None:
+        if self.resize not in RESIZE_RULES:
+            raise PresetError(unknown_name("resize rule", self.resize, RESIZE_RULES))
+        if not 32 <= self.short_side <= self.long_side <= 8192:
+            raise PresetError(
+                f"short_side {self.short_side} and long_side {self.long_side}: expected 32 <= short <= long <= 8192"
+            )
+
+
+def names() -> list[str]:
+    """The presets that come with vidpc, sorted."""
+    files = resources.files("vidpc.configs").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def load(preset: str, cls: type[Config], overrides: Mapping[str, Any] | None = None) -> Config:
+    """The preset of that name, or the TOML file at that path, with ``overrides`` on top.
+
+    Raises ``PresetError`` for a preset, a key or a type that does not exist or fit, with the nearest valid name.
+    """
+    return build(cls, {**_read(preset), **(overrides or {})}, owner=f"preset {preset}")
+
+
+def build(cls: type[Config], values: Mapping[str, Any], *, owner: str) -> Config:
+    """``cls`` from flat ``values``; the fields of its dataclass fields count as its own."""
+    known = _flat_types(cls)
+    for key, value in values.items():
+        if key not in known:
+            raise PresetError(f"{owner}: {unknown_name('setting', key, known)}")
+        _check_type(owner, key, value, known[key])
+    missing = [f.name for f in fields(cls) if f.name not in values and _is_required(f)]  # type: ignore[arg-type]
+    if missing:
+        raise PresetError(f"{owner}: {missing[0]} is missing")
+    return _assemble(cls, values)
+
+
+def _read(preset: str) -> dict[str, Any]:
+    if preset.endswith(".toml") or "/" in preset:
+        path = Path(preset)
+        if not path.is_file():
+            raise PresetError(f"preset {preset}: no such file")
+        return _parse(path.read_bytes(), preset)
+    if preset not in names():
+        raise PresetError(unknown_name("preset", preset, names()))
+    return _parse(resources.files("vidpc.configs").joinpath(f"{preset}.toml").read_bytes(), preset)
+
+
+def _parse(content: bytes, preset: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PresetError(f"preset {preset}: not a TOML file: {error}") from error
+
+
+def _flat_types(cls: type) -> dict[str, Any]:
+    types: dict[str, Any] = {}
+    for name, hint in get_type_hints(cls).items():
+        types.update(_flat_types(hint) if _is_group(hint) else {name: hint})
+    return types
+
+
+def _is_group(hint: Any) -> bool:
+    return isinstance(hint, type) and is_dataclass(hint)
+
+
+def _is_required(item: Any) -> bool:
+    return item.default is item.default_factory  # both MISSING
+
+
+def _check_type(owner: str, key: str, value: Any, hint: Any) -> None:
+    expected = get_origin(hint) or hint
+    fits = (
+        isinstance(value, expected) or (expected is float and type(value) is int) or (expected is tuple and type(value) is list)
+    )
+    if not fits or (type(value) is bool and expected is not bool):
+        raise PresetError(f"{owner}: {key} is {value!r}, expected {getattr(expected, '__name__', expected)}")
+    if expected is tuple:
+        for item in value:
+            _check_type(owner, f"an item of {key}", item, get_args(hint)[0])
+
+
+def _assemble(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    arguments: dict[str, Any] = {}
+    for name, hint in get_type_hints(cls).items():
+        if _is_group(hint):
+            arguments[name] = _assemble(hint, values)
+        elif name in values:
+            arguments[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+    return cls(**arguments)
