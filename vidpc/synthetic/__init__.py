@@ -1,0 +1,1 @@
+"""Generated pictures whose answers are known: for the demo, for training, for tests."""
