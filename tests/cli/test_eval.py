@@ -1,0 +1,57 @@
+"""``vidpc eval track`` from the user's side."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vidpc.cli.eval import command
+from vidpc.errors import OutputError
+
+MOT = Path(__file__).parents[1] / "golden" / "mot"
+CAMPUS = ["--gt", str(MOT / "TUD-Campus" / "gt.txt"), "--pred", str(MOT / "TUD-Campus" / "test.txt")]
+STADTMITTE = ["--gt", str(MOT / "TUD-Stadtmitte" / "gt.txt"), "--pred", str(MOT / "TUD-Stadtmitte" / "test.txt")]
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, ["track", *arguments], catch_exceptions=False)
+
+
+def test_the_table_has_a_row_a_sequence_and_one_for_all():
+    lines = run(*CAMPUS, *STADTMITTE).stdout.splitlines()
+    assert lines[0].split()[:4] == ["sequence", "MOTA", "IDF1", "HOTA"]
+    assert [line.split()[0] for line in lines[1:]] == ["TUD-Campus", "TUD-Stadtmitte", "OVERALL"]
+    assert lines[1].split()[1:4] == ["52.6", "55.8", "39.1"]
+
+
+def test_json_holds_every_figure(tmp_path):
+    result = run(*CAMPUS, "--json", "--out", str(tmp_path / "figures.json"))
+    document = json.loads(result.stdout)
+    assert document == json.loads((tmp_path / "figures.json").read_text())
+    assert document["sequences"]["TUD-Campus"] == document["overall"]
+    assert document["overall"]["MOTA"] == 0.526462
+    assert document["ignore_regions"] is False
+
+
+def test_ignored_regions_change_the_figures_only_when_asked(tmp_path):
+    (tmp_path / "gt.txt").write_text("1,1,0,0,10,10,1,1,1\n1,2,50,50,10,10,0,8,1\n")
+    (tmp_path / "result.txt").write_text("1,1,0,0,10,10,1,-1,-1,-1\n1,2,51,51,5,5,1,-1,-1,-1\n")
+    pair = ["--gt", str(tmp_path / "gt.txt"), "--pred", str(tmp_path / "result.txt"), "--json"]
+    assert json.loads(run(*pair).stdout)["overall"]["FP"] == 1
+    assert json.loads(run(*pair, "--ignore-regions").stdout)["overall"]["FP"] == 0
+
+
+def test_results_that_were_not_measured_are_named(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text("1,1,0,0,10,10\n")
+    (tmp_path / "gt" / "a").mkdir(parents=True)
+    (tmp_path / "gt" / "a" / "gt.txt").write_text("1,1,0,0,10,10,1\n")
+    result = run("--gt", str(tmp_path / "gt"), "--pred", str(tmp_path))
+    assert "not evaluated, no ground truth has its name" in result.stderr
+    assert "b.txt" in result.stderr
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OutputError, match=r"writing figures to .*: Is a directory"):
+        run(*CAMPUS, "--out", str(tmp_path))
