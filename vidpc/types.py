@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from vidpc.errors import PresetError
 
 U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
@@ -21,6 +23,40 @@ class AudioInfo:
     codec: str
     rate_hz: int
     channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How videos are read.
+
+    ``start_s`` and ``end_s`` are on the clock of ``Frame.time_s``, half-open. ``rate_fps`` thins by time and never repeats a
+    frame; ``stride`` keeps every n-th. ``input_fps`` is the rate of a folder of images. ``decoder`` serves random access only.
+    """
+
+    start_s: Fraction | None = None
+    end_s: Fraction | None = None
+    rate_fps: Fraction | None = None
+    stride: int = 1
+    input_fps: Fraction | None = None
+    strict: bool = False
+    allow_url: bool = False
+    decoder: Literal["pyav", "decord"] = "pyav"
+    max_pixels: int = 1 << 26  # of one picture: 8K is half of it
+    max_spool_bytes: int = 4 << 30  # of a pipe that has to be kept in a file first
+    timeout_s: float = 20.0  # for a connection or a named pipe that stays silent
+
+    def __post_init__(self) -> None:
+        if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
+            raise PresetError(f"the end {float(self.end_s):g} s must lie after the start {float(self.start_s):g} s")
+        for name, rate in (("rate_fps", self.rate_fps), ("input_fps", self.input_fps)):
+            if rate is not None and not 0 < rate <= 100_000:
+                raise PresetError(f"{name} is {float(rate):g}, expected a rate above 0 and at most 100000")
+        if self.stride < 1:
+            raise PresetError(f"stride is {self.stride}, expected 1 or more")
+        if self.stride > 1 and self.rate_fps is not None:
+            raise PresetError("stride and rate_fps exclude each other: give one of them")
+        if self.decoder not in ("pyav", "decord"):
+            raise PresetError(f"decoder is {self.decoder!r}, expected pyav or decord")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +87,7 @@ class VideoInfo:
     frame_count: int | None
     audio: tuple[AudioInfo, ...] = ()
     warnings: tuple[str, ...] = ()
+    time_base: Fraction = Fraction(1, 90000)  # the tick of the container's clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""How a coded picture has to be turned, mirrored and stretched to be displayed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from vidpc.types import U8
+
+_EXACT_WITHIN_DEG = 1.0
+_SANE_ASPECT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """A clockwise turn of 0, 90, 180 or 270 degrees, then perhaps a flip left to right: the eight cases of EXIF."""
+
+    rotation_deg: int = 0
+    mirrored: bool = False
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether width and height change places."""
+        return self.rotation_deg in (90, 270)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """The displayed size of a coded size, and the coded size of a displayed one."""
+        return (height, width) if self.is_turned else (width, height)
+
+    def apply(self, picture: U8) -> U8:
+        """The coded picture u8[h w c] as it is displayed."""
+        turned = np.rot90(picture, -(self.rotation_deg // 90))
+        return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
+
+
+def from_display_matrix(matrix: Sequence[int]) -> Orientation | None:
+    """The orientation of a 3x3 display matrix in FFmpeg's layout, None where it is no quarter turn.
+
+    The matrix maps coded (x, y), y downwards, to displayed (a x + c y, b x + d y), with rows (a b u), (c d v), (x y w).
+    """
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    determinant = a * d - b * c
+    if determinant == 0:
+        return None
+    mirrored = determinant < 0
+    # The flip comes last, so it is undone first: displayed x changes its sign.
+    angle = math.degrees(math.atan2(b, -a if mirrored else a)) % 360
+    quarters = round(angle / 90)
+    if abs(angle - 90 * quarters) > _EXACT_WITHIN_DEG:
+        return None
+    return Orientation(quarters % 4 * 90, mirrored)
+
+
+def square_pixels(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """The size with square pixels: the axis whose pixels are longer is stretched, so that nothing is thrown away."""
+    if aspect > 1:
+        return max(1, round(width * aspect)), height
+    return width, max(1, round(height / aspect))
+
+
+def is_sane_aspect(aspect: Fraction) -> bool:
+    """Whether a sample aspect ratio is believable: a damaged header may claim any."""
+    return Fraction(1, _SANE_ASPECT) <= aspect <= _SANE_ASPECT
