@@ -24,7 +24,7 @@ COMMANDS = {
     "info": ("info", "Say what a file holds and what vidpc would do with it."),
     "demo": ("demo", "Write generated sample inputs, to try every command on."),
     "models": ("models", "List, fetch, check and convert weights."),
-    "eval": ("evaluate", "Score results against known answers."),
+    "eval": ("eval", "Score results against known answers."),
     "train": ("train", "Train weights on labelled pictures."),
 }
 

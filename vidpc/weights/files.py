@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidpc.errors import WeightsError, unknown_name
+from vidpc.errors import OutputError, WeightsError, unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +68,15 @@ class Header:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The name of every class, in the order of the logits."""
+        """The name of every class."""
         return tuple(map(str, self._json("labels", list)))
+
+    @property
+    def logits(self) -> tuple[int, ...]:
+        """Which logit belongs to each label. Published networks have logits that nothing was trained for."""
+        if "logits" not in self.metadata:
+            return tuple(range(len(self.labels)))
+        return tuple(map(int, self._json("logits", list)))
 
     @property
     def input(self) -> dict[str, Any]:
@@ -144,7 +151,7 @@ def read(path: str | Path, *, expected: Shapes | None = None) -> WeightsFile:
 def write(path: str | Path, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str]) -> str:
     """Writes a weights file and returns its sha256. Equal tensors and metadata give equal bytes, on any machine.
 
-    The file takes its name only when it is complete. ``format`` is added to the metadata.
+    The file takes its name only when it is complete. ``format`` is added to the metadata. Raises ``OutputError``.
     """
     path = Path(path)
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # large items first keep all aligned
@@ -165,7 +172,7 @@ def write(path: str | Path, tensors: Mapping[str, "torch.Tensor"], metadata: Map
                 file.write(piece)
         part.replace(path)
     except OSError as error:
-        raise WeightsError(f"cannot write weights to {path}: {error.strerror}") from error
+        raise OutputError(f"cannot write weights to {path}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
     return digest.hexdigest()
