@@ -172,7 +172,7 @@ class TransTrack(nn.Module):
         """
         combined = [self.combine(torch.cat(pair, dim=1)) for pair in zip(current, previous, strict=True)]
         shapes = [(int(x.shape[2]), int(x.shape[3])) for x in combined]
-        b = combined[0].shape[0]
+        b = 1 if padding is None else len(padding)  # unpadded frames share their geometry
         masks = [level_padding(padding, shape, b, combined[0].device) for shape in shapes]
         valid_ratios = torch.stack([valid_ratio(mask) for mask in masks], dim=1)
         positions = torch.cat(
@@ -187,7 +187,7 @@ class TransTrack(nn.Module):
         references = token_references(shapes, valid_ratios)
         for layer in self.encoder:
             tokens = layer(tokens, positions, references, shapes, hidden)
-        return Memory(tokens, shapes, hidden, valid_ratios)
+        return Memory(tokens, shapes, hidden, valid_ratios.expand(len(tokens), -1, -1))
 
     def propose(self, memory: Memory) -> Proposals:
         """The encoder head's word on every token (two-stage variant of Deformable DETR, appendix A.5)."""
