@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from vidpc.errors import OpenError, SourceError
 from vidpc.media.pipe import is_pipe, open_named_pipe, open_pipe
-from vidpc.media.sources import Source, printable
+from vidpc.media.sources import VIDEO_SUFFIXES, Source, shown
 from vidpc.types import ReadOptions
 
 # Formats that are one file and name no other: no playlists (hls, dash, concat, sdp), no devices, no raw pixels of unknown size.
@@ -48,13 +48,13 @@ def reason(error: Exception) -> str:
     if isinstance(error, InvalidDataError):
         return "its data are damaged, incomplete or no video"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return printable(text)
+    return shown(text)
 
 
 @contextmanager
 def open_container(source: Source, options: ReadOptions) -> Iterator[InputContainer]:
     """The open container of a file, a pipe or a URL."""
-    doing = f"cannot open {printable(source.name)}"
+    doing = f"cannot open {shown(source.name)}"
     with ExitStack() as stack:
         with translated(doing, OpenError):
             target, extra = _target(source, options, stack)
@@ -75,26 +75,38 @@ def _target(source: Source, options: ReadOptions, stack: ExitStack) -> tuple[Any
         pipe = stack.enter_context(open_named_pipe(path, options.timeout_s))
         return open_pipe(pipe, source.name, options), {"options": local}
     _refuse_unreadable(path)
-    # The prefix keeps concat:, subfile: and their like from being protocols.
-    return f"file:{path}", {"options": local}
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        # The prefix keeps concat:, subfile: and their like from being protocols.
+        return f"file:{path}", {"options": local}
+    # Other suffixes make FFmpeg choose a format by name (image2 for .jpg, which reads patterns): content shall decide.
+    return Nameless(stack.enter_context(path.open("rb"))), {"options": local}
+
+
+class Nameless:
+    """An open file without its name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def _refuse_unreadable(path: Path) -> None:
     """Raise OpenError for what is no file with something in it: FFmpeg would read devices without end."""
-    with path.open("rb") as file:  # tells a missing file and a forbidden one apart in the system's words
-        status = os.fstat(file.fileno())
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise OpenError(f"cannot open {shown(path)}: it is a folder, expected a file")
     if not stat.S_ISREG(status.st_mode):
-        raise OpenError(f"cannot open {printable(path)}: it is a device, expected a file")
+        raise OpenError(f"cannot open {shown(path)}: it is a device, expected a file")
+    path.open("rb").close()  # says that it is forbidden in the system's words, not in FFmpeg's
     if status.st_size == 0:
-        raise OpenError(f"cannot open {printable(path)}: the file is empty")
+        raise OpenError(f"cannot open {shown(path)}: the file is empty")
 
 
 def _url(source: Source, options: ReadOptions, limits: dict[str, str]) -> tuple[str, dict[str, Any]]:
     scheme = source.name.split(":", 1)[0].lower()
     if not options.allow_url:
-        raise OpenError(f"cannot open {printable(source.name)}: addresses are read only with --allow-url")
+        raise OpenError(f"cannot open {shown(source.name)}: addresses are read only with --allow-url")
     if scheme not in _URL_PROTOCOLS:
-        raise OpenError(f"cannot open {printable(source.name)}: expected http, https or rtsp, found {printable(scheme)}")
+        raise OpenError(f"cannot open {shown(source.name)}: expected http, https or rtsp, found {shown(scheme)}")
     rules = {"protocol_whitelist": _URL_PROTOCOLS[scheme], "format_whitelist": _URL_FORMATS, **limits}
     return source.name, {"options": rules, "timeout": (options.timeout_s, options.timeout_s)}
 
@@ -105,10 +117,10 @@ def video_stream(container: InputContainer, name: str, options: ReadOptions) -> 
     if not streams:
         held = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         cover = " (a cover picture only)" if container.streams.video else ""
-        raise OpenError(f"cannot read {printable(name)}: no video stream{cover}, it holds {held}")
+        raise OpenError(f"cannot read {shown(name)}: no video stream{cover}, it holds {held}")
     chosen = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     if chosen.codec_context is None:
-        raise OpenError(f"cannot read {printable(name)}: no decoder for its video")
+        raise OpenError(f"cannot read {shown(name)}: no decoder for its video")
     _limit(chosen, name, options)
     warnings = [f"{len(streams)} video streams: number {chosen.index} is read"] if len(streams) > 1 else []
     return chosen, warnings
@@ -118,7 +130,7 @@ def _limit(stream: VideoStream, name: str, options: ReadOptions) -> None:
     """Refuse sizes beyond the limit before anything is allocated, and set what the decoder may use."""
     if stream.width * stream.height > options.max_pixels:
         raise OpenError(
-            f"cannot read {printable(name)}: a picture of {stream.width}x{stream.height} is beyond the limit of "
+            f"cannot read {shown(name)}: a picture of {stream.width}x{stream.height} is beyond the limit of "
             f"{options.max_pixels} pixels"
         )
     context = stream.codec_context

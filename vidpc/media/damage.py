@@ -53,9 +53,9 @@ class Damage:
         """What the demuxer and the decoder reported."""
         said = [f"reading stopped: {stop}" for stop in self.stops[:1]]
         if self.refused:
-            said.append(f"{self.refused} damaged packets were skipped")
+            said.append(f"damaged packets skipped: {self.refused}")
         if self.damaged_frames or self.damaged_packets:
-            said.append(f"{max(self.damaged_frames, self.damaged_packets)} pictures are damaged")
+            said.append(f"damaged pictures: {max(self.damaged_frames, self.damaged_packets)}")
         return said
 
     def missing(self, claims: Claims) -> list[str]:
@@ -64,7 +64,7 @@ class Damage:
         if self._lacks_frames(claims):
             said.append(f"the file declares {claims.frame_count} pictures, {self.frames} could be read")
         elif self._swallowed(claims) > 0:
-            said.append(f"{self._swallowed(claims)} packets gave no picture")
+            said.append(f"packets that gave no picture: {self._swallowed(claims)}")
         if claims.frame_count is None and self._ends_early(claims) and claims.container.startswith(_STATES_DURATION):
             shown = f"{float(self.end_s):.3f}" if self.end_s is not None else "unknown"
             said.append(f"the file declares an end at {float(claims.end_s or 0):.3f} s, it ends at {shown} s")

@@ -22,7 +22,7 @@ from vidpc.errors import OutputError, SourceError
 from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, assumed_matrix
 from vidpc.media.container import reason
 from vidpc.media.sound import Sound, open_sound
-from vidpc.media.sources import printable
+from vidpc.media.sources import shown
 from vidpc.types import U8, VideoInfo
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -75,10 +75,10 @@ class VideoWriter:
     def _refuse(self) -> None:
         if self.path.suffix.lower() not in FORMATS:
             known = ", ".join(sorted(FORMATS))
-            raise OutputError(f"cannot write {printable(self.path)}: expected a name that ends in {known}")
+            raise OutputError(f"cannot write {shown(self.path)}: expected a name that ends in {known}")
         for source in (Path(self._info.path), self._sound_from):
             if source is not None and _is_same_file(source, self.path):
-                raise OutputError(f"cannot write {printable(self.path)}: it is the input, choose another name")
+                raise OutputError(f"cannot write {shown(self.path)}: it is the input, choose another name")
 
     def __enter__(self) -> Self:
         try:
@@ -196,7 +196,7 @@ class VideoWriter:
         self._part.unlink(missing_ok=True)
 
     def _failed(self, error: Exception) -> OutputError:
-        return OutputError(f"cannot write {printable(self.path)}: {reason(error)}")
+        return OutputError(f"cannot write {shown(self.path)}: {reason(error)}")
 
 
 def _is_same_file(one: Path, other: Path) -> bool:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidpc.errors import DecodeError, OpenError, SourceError
-from vidpc.media.sources import Source, printable
+from vidpc.media.sources import Source, shown
 from vidpc.media.thinning import Thinning
 from vidpc.media.video import open_video
 from vidpc.types import Frame, ReadOptions, VideoInfo
@@ -19,7 +19,7 @@ _NAMED = 3  # bad pictures that a warning names
 def open_images(source: Source, options: ReadOptions) -> Iterator["ImageReading"]:
     """The pictures of a source with the rate that the user gives."""
     if options.input_fps is None:
-        raise OpenError(f"cannot read {printable(source.name)}: give --input-fps, the rate of its {len(source.paths)} pictures")
+        raise OpenError(f"cannot read {shown(source.name)}: give --input-fps, the rate of its {len(source.paths)} pictures")
     yield ImageReading(source, options, options.input_fps)
 
 
@@ -49,7 +49,7 @@ class ImageReading:
             try:
                 frame = _first_frame(path, self._options)
             except SourceError:
-                self._bad.append(printable(path.name))
+                self._bad.append(shown(path.name))
                 continue
             self._sizes.add((frame.width, frame.height))
             yield replace(frame, index=index, time_s=time_s, width=self._info.width, height=self._info.height)
@@ -59,10 +59,10 @@ class ImageReading:
         said = []
         numbers = self._source.numbers
         if numbers and (gaps := numbers[-1] - numbers[0] + 1 - len(numbers)):
-            said.append(f"{gaps} numbers between {numbers[0]} and {numbers[-1]} have no picture: their time passes without one")
+            said.append(f"numbers without a picture between {numbers[0]} and {numbers[-1]}, their time passes: {gaps}")
         if self._bad:
             named = ", ".join(self._bad[:_NAMED]) + (", …" if len(self._bad) > _NAMED else "")
-            said.append(f"{len(self._bad)} pictures could not be read: {named}")
+            said.append(f"pictures that could not be read: {len(self._bad)} ({named})")
         if self._sizes - {(self._info.width, self._info.height)}:
             said.append("the pictures differ in size: they are scaled to the first one")
         return said
@@ -89,7 +89,7 @@ class ImageReading:
                 frame_count=count,
                 time_base=1 / self._rate_fps,
             )
-        name, count = printable(self._source.name), len(self._source.paths)
+        name, count = shown(self._source.name), len(self._source.paths)
         raise DecodeError(f"cannot read {name}: none of its {count} pictures can be read")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vidpc.errors import OpenError
-from vidpc.media.sources import printable
+from vidpc.media.sources import shown
 from vidpc.types import ReadOptions
 
 _CHUNK = 1 << 20
@@ -47,7 +47,7 @@ def open_named_pipe(path: Path, timeout_s: float) -> BinaryIO:
     readable, _, _ = select.select([descriptor], [], [], timeout_s)
     if not readable:
         os.close(descriptor)
-        raise OpenError(f"cannot read the pipe {printable(path)}: nobody wrote to it for {timeout_s:g} s")
+        raise OpenError(f"cannot read the pipe {shown(path)}: nobody wrote to it for {timeout_s:g} s")
     os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "rb")
 
@@ -89,14 +89,14 @@ def _spool(pipe: BinaryIO, head: bytes, name: str, limit: int) -> BinaryIO:
         while chunk := pipe.read(_CHUNK):
             if spooled.tell() + len(chunk) > limit:
                 raise OpenError(
-                    f"cannot read {printable(name)} from a pipe: its index comes last and it is larger than {limit} bytes; "
+                    f"cannot read {shown(name)} from a pipe: its index comes last and it is larger than {limit} bytes; "
                     "save it as a file, or write it with its index first (faststart)"
                 )
             spooled.write(chunk)
         spooled.seek(0)
     except OSError as error:
         spooled.close()
-        raise OpenError(f"cannot keep {printable(name)} in a temporary file: {error.strerror}") from error
+        raise OpenError(f"cannot keep {shown(name)} in a temporary file: {error.strerror}") from error
     except OpenError:
         spooled.close()
         raise

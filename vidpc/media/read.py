@@ -12,7 +12,7 @@ from typing import Protocol
 
 from vidpc.errors import SourceError, TruncatedError
 from vidpc.media.images import open_images
-from vidpc.media.sources import Source, expand, printable
+from vidpc.media.sources import Source, expand, shown
 from vidpc.media.video import open_video
 from vidpc.types import Closed, Frame, Opened, ReadOptions, VideoInfo
 
@@ -64,5 +64,5 @@ def _read(number: int, source: Source, options: ReadOptions) -> Iterator[Item]:
         error = raised
     warnings = reading.warnings() if reading else []
     if options.strict and warnings and error is None:
-        error = TruncatedError(f"{printable(source.name)} is damaged: {'; '.join(warnings)} (--strict)")
+        error = TruncatedError(f"{shown(source.name)} is damaged: {'; '.join(warnings)} (--strict)")
     yield Closed(number, tuple(warnings), error)

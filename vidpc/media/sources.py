@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vidpc.errors import OpenError
+from vidpc.errors import OpenError, printable
 from vidpc.types import ReadOptions
 
 VIDEO_SUFFIXES = frozenset(
@@ -42,9 +42,9 @@ class Source:
         return Path(self.name.split("?")[0].rstrip("/")).stem or "video"
 
 
-def printable(name: object) -> str:
+def shown(name: object) -> str:
     """A file name for a message: one line, no control characters, of bounded length."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(name))
+    text = printable(str(name))
     return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME // 2]}…{text[-_MAX_NAME // 2 :]}"
 
 
@@ -96,13 +96,13 @@ def _lines(name: str) -> list[str]:
         with Path(name).open("rb") as file:
             raw = file.read(_MAX_LIST_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise OpenError(f"cannot read the list {printable(name)}: {getattr(error, 'strerror', None) or error}") from error
+        raise OpenError(f"cannot read the list {shown(name)}: {getattr(error, 'strerror', None) or error}") from error
     if len(raw) > _MAX_LIST_BYTES or b"\0" in raw:
-        raise OpenError(f"cannot read the list {printable(name)}: expected a text file with one input a line")
+        raise OpenError(f"cannot read the list {shown(name)}: expected a text file with one input a line")
     lines = [line.strip() for line in raw.decode("utf-8", "surrogateescape").splitlines()]
     entries = [line for line in lines if line and not line.startswith("#")]
     if not entries:
-        raise OpenError(f"the list {printable(name)} names no input")
+        raise OpenError(f"the list {shown(name)} names no input")
     return entries
 
 
@@ -111,16 +111,16 @@ def _folder(path: Path, options: ReadOptions) -> list[Source]:
     try:
         files = sorted((entry for entry in path.iterdir() if entry.is_file()), key=natural)
     except OSError as error:
-        raise OpenError(f"cannot list the folder {printable(path)}: {error.strerror}") from error
+        raise OpenError(f"cannot list the folder {shown(path)}: {error.strerror}") from error
     videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
     if videos:
         return [Source(str(file)) for file in videos]
     images = tuple(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
-        raise OpenError(f"the folder {printable(path)} holds no video and no picture (by suffix)")
+        raise OpenError(f"the folder {shown(path)} holds no video and no picture (by suffix)")
     if options.input_fps is None:
         raise OpenError(
-            f"the folder {printable(path)} holds {len(images)} pictures and no video: give --input-fps to read them as one"
+            f"the folder {shown(path)} holds {len(images)} pictures and no video: give --input-fps to read them as one"
         )
     return [Source(str(path), "images", images)]
 
@@ -130,7 +130,7 @@ def _matches(pattern: str, options: ReadOptions) -> list[Source]:
     files = sorted((Path(match) for match in glob.glob(pattern, recursive=True)), key=natural)  # noqa: PTH207 - patterns may be absolute
     files = [file for file in files if not file.is_dir()]
     if not files:
-        raise OpenError(f"no file matches {printable(pattern)}")
+        raise OpenError(f"no file matches {shown(pattern)}")
     if options.input_fps is not None and all(file.suffix.lower() in IMAGE_SUFFIXES for file in files):
         return [Source(pattern, "images", tuple(files))]
     return [Source(str(file)) for file in files]
@@ -140,13 +140,13 @@ def _numbered(path: Path) -> Source:
     """The pictures of a printf pattern such as ``frame_%04d.png``, by their numbers."""
     field = _PRINTF.search(path.name)
     if field is None or _PRINTF.search(path.name, field.end()):
-        raise OpenError(f"the pattern {printable(path)} has to hold exactly one number such as %04d")
+        raise OpenError(f"the pattern {shown(path)} has to hold exactly one number such as %04d")
     digits = rf"(\d{{{int(field.group(1))},}})" if field.group(1) else r"(\d+)"
     name = re.compile(re.escape(path.name[: field.start()]) + digits + re.escape(path.name[field.end() :]))
     try:
         found = sorted((int(match[1]), entry) for entry in path.parent.iterdir() if (match := name.fullmatch(entry.name)))
     except OSError as error:
-        raise OpenError(f"cannot list the folder of {printable(path)}: {error.strerror}") from error
+        raise OpenError(f"cannot list the folder of {shown(path)}: {error.strerror}") from error
     if not found:
-        raise OpenError(f"no picture matches the pattern {printable(path)}")
+        raise OpenError(f"no picture matches the pattern {shown(path)}")
     return Source(str(path), "images", tuple(entry for _, entry in found), tuple(number for number, _ in found))

@@ -62,9 +62,9 @@ class Timeline:
         """What was repaired."""
         said = []
         if self.missing:
-            said.append(f"{self.missing} frames had no time: the usual interval was assumed")
+            said.append(f"frames without a time, placed by the usual interval: {self.missing}")
         if self.nudged:
-            said.append(f"{self.nudged} frames had no later time than the frame before: they were moved just after it")
+            said.append(f"frames no later than the one before, moved just after it: {self.nudged}")
         if self.jumps:
-            said.append(f"the clock jumped back {self.jumps} times: later times continue from the frame before")
+            said.append(f"jumps of the clock back, after which times continue from the frame before: {self.jumps}")
         return said

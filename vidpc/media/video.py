@@ -16,7 +16,7 @@ from vidpc.media.container import AV_ERRORS, open_container, reason, translated,
 from vidpc.media.damage import Claims, Damage
 from vidpc.media.facts import aspect_of, colour_of, describe, time_of, view_of
 from vidpc.media.picture import Picture, Scaler
-from vidpc.media.sources import Source, printable
+from vidpc.media.sources import Source, shown
 from vidpc.media.thinning import Thinning
 from vidpc.media.timeline import Timeline, plausible_interval
 from vidpc.types import Frame, ReadOptions, VideoInfo
@@ -28,7 +28,7 @@ _MAX_STOPS = 16  # errors of the demuxer after which it is not asked again
 def open_video(source: Source, options: ReadOptions) -> Iterator["VideoReading"]:
     """The open video with its first picture decoded."""
     with open_container(source, options) as container:
-        with translated(f"cannot read {printable(source.name)}", DecodeError):
+        with translated(f"cannot read {shown(source.name)}", DecodeError):
             stream, warnings = video_stream(container, source.name, options)
             reading = VideoReading(source, container, stream, options, warnings)
         yield reading
@@ -51,7 +51,7 @@ class VideoReading:
         first = next(decoded, None)
         if first is None:
             raise DecodeError(
-                f"cannot read {printable(source.name)}: no picture could be decoded ({self._damage.packets} packets, "
+                f"cannot read {shown(source.name)}: no picture could be decoded ({self._damage.packets} packets, "
                 f"{self._damage.refused} damaged)"
             )
         self._decoded = chain([first], decoded)
