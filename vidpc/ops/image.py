@@ -39,8 +39,13 @@ def fit(width: int, height: int, *, short_side: int, long_side: int) -> Fit:
     if longer / shorter * size > long_side:
         size = max(1, round(long_side * shorter / longer))
     if width <= height:
-        return Fit(width, height, size, max(1, int(size * height / width)))
-    return Fit(width, height, max(1, int(size * width / height)), size)
+        return Fit(width, height, size, _other_side(size, height, width, long_side))
+    return Fit(width, height, _other_side(size, width, height, long_side), size)
+
+
+def _other_side(size: int, longer: int, shorter: int, long_side: int) -> int:
+    # A strip of one pixel cannot keep its shape: its length is cut down to what was asked for.
+    return min(long_side, max(1, int(size * longer / shorter)))
 
 
 def resize_antialiased(images: Tensor, *, height: int, width: int) -> Tensor:
