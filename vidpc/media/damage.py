@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 # One packet holds exactly one shown picture. VP8 and MPEG-4 have packets without one.
-_ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "vp9", "mpeg1video", "mpeg2video", "mjpeg", "prores", "png", "vvc"})
+ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "vp9", "mpeg1video", "mpeg2video", "mjpeg", "prores", "png", "vvc"})
 # Containers that write a duration rather than have it estimated from their last packet.
 _STATES_DURATION = ("mov", "matroska", "flv", "asf")
 _TS_PACKET_BYTES = (188, 192, 204)
@@ -80,7 +80,7 @@ class Damage:
         return not edited or self._swallowed(claims) > 0
 
     def _swallowed(self, claims: Claims) -> int:
-        if claims.codec not in _ONE_PICTURE_A_PACKET or claims.is_interlaced:
+        if claims.codec not in ONE_PICTURE_A_PACKET or claims.is_interlaced:
             return 0
         return self.packets - self.discarded - self.refused - self.frames
 

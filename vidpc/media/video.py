@@ -13,9 +13,10 @@ from av.video.stream import VideoStream
 
 from vidpc.errors import DecodeError
 from vidpc.media.container import AV_ERRORS, open_container, reason, translated, video_stream
-from vidpc.media.damage import Claims, Damage
+from vidpc.media.damage import ONE_PICTURE_A_PACKET, Claims, Damage
 from vidpc.media.facts import aspect_of, colour_of, describe, time_of, view_of
 from vidpc.media.picture import Picture, Scaler
+from vidpc.media.skipping import KeyframeSkip
 from vidpc.media.sources import Source, shown
 from vidpc.media.thinning import Thinning
 from vidpc.media.timeline import Timeline, plausible_interval
@@ -47,6 +48,7 @@ class VideoReading:
         self._read_to_end = False
         self._selected = 0
         self._scaler = Scaler()
+        self._skip = self._start_skip()
         decoded = self._decode()
         first = next(decoded, None)
         if first is None:
@@ -55,6 +57,9 @@ class VideoReading:
                 f"{self._damage.refused} damaged)"
             )
         self._decoded = chain([first], decoded)
+        self._damage.frames += self._skip.skipped
+        if self._skip.last_s is not None:
+            self._timeline.place(self._skip.last_s)
         self._first_tags = (first.width, first.height, first.format.name, first.colorspace, first.color_range)
         self._view, found = view_of(first, aspect_of(stream))
         self._info = describe(source.name, container, stream, first, self._view, [*warnings, *found])
@@ -68,7 +73,7 @@ class VideoReading:
     def frames(self) -> Iterator[Frame]:
         """The wanted frames in presentation order."""
         thinning = Thinning(self._options)
-        for index, decoded in enumerate(self._decoded):
+        for index, decoded in enumerate(self._decoded, start=self._skip.skipped):
             time_s = self._timeline.place(time_of(decoded))
             if thinning.is_past(time_s):
                 return
@@ -86,14 +91,21 @@ class VideoReading:
             self._resized.add(tags[:2])
         return Picture(frame, colour_of(frame), self._view.orientation, self._scaler)
 
+    def _start_skip(self) -> KeyframeSkip:
+        """What may be left undecoded before the start: nothing, where packets cannot be counted as pictures."""
+        countable = self._stream.codec_context.codec.canonical_name in ONE_PICTURE_A_PACKET
+        return KeyframeSkip(self._options.start_s if countable else None)
+
     def _decode(self) -> Iterator[VideoFrame]:
-        for packet in self._packets():
+        for packet in self._skip.packets(self._packets()):
             try:
                 frames = packet.decode()
             except AV_ERRORS:
                 self._damage.refused += 1
                 continue
             for frame in frames:
+                if self._skip.key_pts is not None and frame.pts is not None and frame.pts < self._skip.key_pts:
+                    continue
                 self._damage.frames += 1
                 self._damage.damaged_frames += frame.is_corrupt
                 yield frame
