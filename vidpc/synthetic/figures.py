@@ -129,10 +129,10 @@ def _pose(person: Appearance, phase: float, walking: float) -> dict[str, Point]:
     joints: dict[str, Point] = {}
     for side, sign in (("left", 1.0), ("right", -1.0)):
         angle = 2 * pi * phase + (pi if side == "right" else 0.0)
-        reach = 0.42 * person.swing * walking
+        reach = 0.38 * person.swing * walking
         thigh = reach * sin(angle) + 0.04 * walking
         # The knee bends while the leg comes forward.
-        shin = thigh - (0.05 + 0.95 * reach / 0.42 * max(0.0, cos(angle + 0.35)) ** 1.5)
+        shin = thigh - (0.05 + 0.95 * reach / 0.38 * max(0.0, cos(angle + 0.35)) ** 1.5)
         hip = (0.0, sign * 0.055 * person.build, HIP_UP)
         knee = (hip[0] + THIGH * sin(thigh), hip[1], hip[2] - THIGH * cos(thigh))
         ankle = (knee[0] + SHIN * sin(shin), hip[1], knee[2] - SHIN * cos(shin))
