@@ -1,0 +1,195 @@
+"""The training loop: seeded, resumable, with averaged weights and a log of JSON lines."""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidpc.errors import PresetError, WeightsError
+from vidpc.models.transtrack import TransTrack
+from vidpc.training.batches import PairBatches, Sizes, to_batch
+from vidpc.training.losses import TrainingHeads, loss_parts
+from vidpc.training.peers import Peers, together
+from vidpc.training.pictures import Clip
+from vidpc.training.recipe import Recipe, parse_size, parse_weight
+from vidpc.training.scenes import SceneOptions, Scenes
+from vidpc.training.validation import validate
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run lives and what it works on. ``checkpoint.pt`` and ``log.jsonl`` stand in ``folder``."""
+
+    folder: Path
+    train: list[Clip]
+    val: list[Clip]
+    device: torch.device
+    workers: int = 1  # that prepare batches, for each process
+    processes: int = 1  # that train together
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that a run is resumed from."""
+        return self.folder / "checkpoint.pt"
+
+
+class State:
+    """All that changes during training."""
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.step = 0
+        self.model = TransTrack(recipe.model()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.heads = TrainingHeads(recipe.width).to(device)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(_groups([self.model, self.heads], recipe.weight_decay), lr=recipe.learning_rate)
+
+    def save(self, path: Path) -> None:
+        """Write all of it beside ``path`` and move it there in one go."""
+        part = path.with_suffix(".part")
+        torch.save({name: value if name == "step" else value.state_dict() for name, value in vars(self).items()}, part)
+        part.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Take over what `save` wrote."""
+        saved = read_checkpoint(path)
+        for name, value in vars(self).items():
+            if name != "step":
+                value.load_state_dict(saved[name])
+        self.step = int(saved["step"])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint; nothing but tensors and plain values is unpickled."""
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WeightsError(f"resuming from {path}: {str(error).splitlines()[0]}") from error
+    return saved
+
+
+def _groups(modules: list[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels alone."""
+    parameters = [p for module in modules for p in module.parameters()]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def train(recipe: Recipe, run: Run, *, resume: bool = False, init: dict[str, Tensor] | None = None) -> Iterator[dict[str, Any]]:
+    """Train to ``recipe.steps``, yielding what the log says, line by line; at the end the checkpoint is in ``run.folder``."""
+    if not run.train:
+        raise PresetError("training: the labels hold no picture to train on")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with together(run.processes, lambda peers: _accompany(recipe, run, peers, resume, init)) as peers:
+        state = _start(recipe, run, resume, init)
+        with (run.folder / "log.jsonl").open("a" if resume else "w") as log:
+            for line in _lines(recipe, run, state, peers):
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                yield line
+
+
+def _start(recipe: Recipe, run: Run, resume: bool, init: dict[str, Tensor] | None) -> State:
+    state = State(recipe, run.device)
+    if init is not None:
+        state.model.load_state_dict(init)
+        state.average.load_state_dict(init)
+    if resume:
+        state.load(run.checkpoint)
+    return state
+
+
+def _accompany(recipe: Recipe, run: Run, peers: Peers, resume: bool, init: dict[str, Tensor] | None) -> None:
+    """The same training in another process, on other batches, without a word."""
+    state = _start(recipe, run, resume, init)
+    for item in _items(recipe, run, state.step, peers):
+        train_step(recipe, state, item, run.device, peers)
+
+
+def _lines(recipe: Recipe, run: Run, state: State, peers: Peers) -> Iterator[dict[str, Any]]:
+    yield {"event": "start", "step": state.step, "recipe": asdict(recipe), "processes": run.processes}
+    began, totals = time.monotonic(), dict[str, float]()
+    for item in _items(recipe, run, state.step, peers):
+        parts = train_step(recipe, state, item, run.device, peers)
+        totals = {name: totals.get(name, 0.0) + value for name, value in parts.items()}
+        if state.step % recipe.log_every == 0:
+            means = {name: round(value / recipe.log_every, 4) for name, value in totals.items()}
+            seconds = (time.monotonic() - began) / recipe.log_every
+            yield {"event": "step", "step": state.step, "rate": recipe.rate_at(state.step), "s": round(seconds, 3), **means}
+            began, totals = time.monotonic(), {}
+        if state.step % recipe.save_every == 0:
+            state.save(run.checkpoint)
+        if run.val and state.step % recipe.check_every == 0:
+            yield {"event": "check", "step": state.step, **validate(state.average, thinned(run.val, recipe.check_pictures))}
+            began = time.monotonic()
+    state.save(run.checkpoint)
+    if run.val:
+        yield {"event": "end", "step": state.step, **validate(state.average, run.val)}
+
+
+def thinned(clips: list[Clip], count: int) -> list[Clip]:
+    """About ``count`` pictures spread evenly over the clips, one a clip."""
+    stride = max(1, len(clips) // max(count, 1))
+    return [replace(clip, pictures=clip.pictures[:1]) for clip in clips[::stride]]
+
+
+def _items(recipe: Recipe, run: Run, start: int, peers: Peers) -> Iterator[dict[str, Tensor]]:
+    """This process's batches from step ``start`` to the end, in order, prepared by other processes."""
+    options = SceneOptions(paste=recipe.paste, empty=recipe.empty)
+    scenes = Scenes(run.train, dict(parse_weight(text) for text in recipe.set_weights), options)
+    early, late = (tuple(parse_size(text) for text in texts) for texts in (recipe.early_sizes, recipe.late_sizes))
+    dataset = PairBatches(scenes, Sizes(early, late, recipe.late_from * peers.count), pairs=recipe.pairs, seed=recipe.seed)
+    loader = torch.utils.data.DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(start * peers.count + peers.rank, recipe.steps * peers.count, peers.count),
+        num_workers=run.workers,
+        multiprocessing_context="fork" if run.workers else None,  # the pictures are shared, not copied
+        prefetch_factor=4 if run.workers else None,
+    )
+    return iter(loader)
+
+
+def train_step(recipe: Recipe, state: State, item: dict[str, Tensor], device: torch.device, peers: Peers) -> dict[str, float]:
+    """One update; the parts of its loss, their sum and the gradient's norm."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = recipe.rate_at(state.step)
+    state.model.train()
+    rng = torch.Generator().manual_seed((recipe.seed * 1_000_003 + state.step) * peers.count + peers.rank)
+    with torch.autocast(device.type, torch.bfloat16):
+        parts = loss_parts(state.model, state.heads, to_batch(item, device), rng, decoders=state.step >= recipe.decoders_from)
+    total = torch.stack(list(parts.values())).sum()
+    total.backward()
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"] if p.grad is not None]
+    peers.average(p.grad for p in parameters if p.grad is not None)
+    norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
+    if math.isfinite(float(norm)):
+        state.optimizer.step()
+    state.optimizer.zero_grad()
+    state.step += 1
+    _follow(state, recipe.average)
+    return {
+        **{name: float(value.detach()) for name, value in parts.items()},
+        "total": float(total.detach()),
+        "norm": float(norm),
+    }
+
+
+@torch.no_grad()
+def _follow(state: State, decay: float) -> None:
+    """Move the averaged weights; young averages move faster."""
+    decay = min(decay, (1 + state.step) / (10 + state.step))
+    ours, theirs = state.average.state_dict(), state.model.state_dict()
+    floats = [name for name, value in ours.items() if value.is_floating_point()]
+    torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
+    for name in ours.keys() - set(floats):
+        ours[name].copy_(theirs[name])
