@@ -183,7 +183,7 @@ def test_a_barred_pair_takes_no_partner_away():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rule": "sort"}, "rule 'sort' does not exist: choose one of paper, motion, two-pass"),
+        ({"rule": "sort"}, "unknown association rule 'sort'; there are: paper, motion, two-pass"),
         ({"max_age": 0}, "max_age is 0, expected at least 1"),
         ({"velocity_s": 0.0}, "velocity_s is 0.0, expected more than 0"),
     ],

@@ -45,12 +45,17 @@ def open_sink(target: str | Path, *, overwrite: bool = False) -> Sink:
     with writing(path):
         mode = _mode(path)
     if mode is None or stat.S_ISREG(mode):
-        if mode is not None and not overwrite:
-            raise OutputError(f"{target} exists already: use --overwrite to replace it, or another name")
+        refuse_existing(target, overwrite=overwrite)
         return _PartFile(path, overwrite=overwrite)
     if stat.S_ISDIR(mode):
         raise OutputError(f"{target} is a directory: name a file in it")
     return _Device(path)
+
+
+def refuse_existing(target: str | Path, *, overwrite: bool) -> None:
+    """Raise where ``target`` is a file already and may not be replaced."""
+    if not overwrite and Path(target).is_file():
+        raise OutputError(f"{target} exists already: use --overwrite to replace it, or another name")
 
 
 def encoded(text: str) -> bytes:
