@@ -26,6 +26,7 @@ _FORMATS = (
 )
 _URL_PROTOCOLS = {"http": "http,tcp", "https": "https,tls,tcp", "rtsp": "rtsp,rtp,udp,tcp", "rtsps": "rtsp,rtp,udp,tcp,tls"}
 _URL_FORMATS = _FORMATS + ",rtsp"
+_ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "vvc", "av1", "vp9", "mpeg1video", "mpeg2video", "mjpeg", "prores", "png"})
 _MAX_STREAMS = 64
 _MAX_THREADS = 8  # each holds frames of its own
 _NOT_A_PICTURE = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -124,6 +125,11 @@ def video_stream(container: InputContainer, name: str, options: ReadOptions) -> 
     _limit(chosen, name, options)
     warnings = [f"{len(streams)} video streams: number {chosen.index} is read"] if len(streams) > 1 else []
     return chosen, warnings
+
+
+def is_countable(stream: VideoStream) -> bool:
+    """Whether a packet holds exactly one shown picture. VP8 and MPEG-4 have packets without one."""
+    return stream.codec_context.codec.canonical_name in _ONE_PICTURE_A_PACKET
 
 
 def _limit(stream: VideoStream, name: str, options: ReadOptions) -> None:

@@ -9,8 +9,6 @@ declares, an end before the declared duration where no count is declared, and a 
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-# One packet holds exactly one shown picture. VP8 and MPEG-4 have packets without one.
-ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "vp9", "mpeg1video", "mpeg2video", "mjpeg", "prores", "png", "vvc"})
 # Containers that write a duration rather than have it estimated from their last packet.
 _STATES_DURATION = ("mov", "matroska", "flv", "asf")
 _TS_PACKET_BYTES = (188, 192, 204)
@@ -21,8 +19,8 @@ _SLACK_S = Fraction(1, 5)
 class Claims:
     """What the container declares, for comparison."""
 
-    codec: str
     container: str
+    is_countable: bool
     frame_count: int | None
     index_length: int
     end_s: Fraction | None
@@ -80,7 +78,7 @@ class Damage:
         return not edited or self._swallowed(claims) > 0
 
     def _swallowed(self, claims: Claims) -> int:
-        if claims.codec not in ONE_PICTURE_A_PACKET or claims.is_interlaced:
+        if not claims.is_countable or claims.is_interlaced:
             return 0
         return self.packets - self.discarded - self.refused - self.frames
 

@@ -141,6 +141,13 @@ def declared_duration_s(container: InputContainer, stream: VideoStream) -> Fract
     return duration_s if 0 < duration_s <= _LONGEST_S else None
 
 
+def shares_duration(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the only length that the file claims is that of its longest stream, which may be the sound."""
+    return (
+        stream.duration is None and not _CLOCK.fullmatch(stream.metadata.get("DURATION", "")) and bool(container.streams.audio)
+    )
+
+
 def audio_of(container: InputContainer) -> tuple[AudioInfo, ...]:
     """The sound streams; one without a decoder has no name."""
     return tuple(

@@ -28,6 +28,7 @@ class ImageReading:
 
     def __init__(self, source: Source, options: ReadOptions, rate_fps: Fraction) -> None:
         self._source, self._options, self._rate_fps = source, options, rate_fps
+        self._thinning = Thinning(options)
         self._bad: list[str] = []
         self._sizes: set[tuple[int, int]] = set()
         self._info = self._describe()
@@ -39,7 +40,7 @@ class ImageReading:
 
     def frames(self) -> Iterator[Frame]:
         """The wanted pictures; one that cannot be read leaves its place empty."""
-        thinning = Thinning(self._options)
+        thinning = self._thinning
         for index, path in enumerate(self._source.paths):
             time_s = self._time(index)
             if thinning.is_past(time_s):
@@ -54,8 +55,8 @@ class ImageReading:
             self._sizes.add((frame.width, frame.height))
             yield replace(frame, index=index, time_s=time_s, width=self._info.width, height=self._info.height)
 
-    def warnings(self) -> list[str]:
-        """Pictures that are missing, damaged or of another size."""
+    def damage(self) -> list[str]:
+        """Pictures that are missing or damaged."""
         said = []
         numbers = self._source.numbers
         if numbers and (gaps := numbers[-1] - numbers[0] + 1 - len(numbers)):
@@ -63,9 +64,13 @@ class ImageReading:
         if self._bad:
             named = ", ".join(self._bad[:_NAMED]) + (", …" if len(self._bad) > _NAMED else "")
             said.append(f"pictures that could not be read: {len(self._bad)} ({named})")
-        if self._sizes - {(self._info.width, self._info.height)}:
-            said.append("the pictures differ in size: they are scaled to the first one")
         return said
+
+    def notes(self) -> list[str]:
+        """Pictures of another size, and a span without a picture."""
+        differ = self._sizes - {(self._info.width, self._info.height)}
+        said = ["the pictures differ in size: they are scaled to the first one"] if differ else []
+        return said + self._thinning.warnings()
 
     def _time(self, index: int) -> Fraction:
         numbers = self._source.numbers

@@ -29,8 +29,12 @@ class Reading(Protocol):
         """Its wanted frames in presentation order."""
         ...
 
-    def warnings(self) -> list[str]:
-        """What was found while reading, complete after the last frame."""
+    def damage(self) -> list[str]:
+        """What was lost, complete after the last frame."""
+        ...
+
+    def notes(self) -> list[str]:
+        """What else was found, complete after the last frame."""
         ...
 
 
@@ -62,7 +66,7 @@ def _read(number: int, source: Source, options: ReadOptions) -> Iterator[Item]:
             yield from reading.frames()
     except SourceError as raised:
         error = raised
-    warnings = reading.warnings() if reading else []
-    if options.strict and warnings and error is None:
-        error = TruncatedError(f"{shown(source.name)} is damaged: {'; '.join(warnings)} (--strict)")
-    yield Closed(number, tuple(warnings), error)
+    damage = reading.damage() if reading else []
+    if options.strict and damage and error is None:
+        error = TruncatedError(f"{shown(source.name)} is damaged: {'; '.join(damage)} (--strict)")
+    yield Closed(number, (*damage, *(reading.notes() if reading else ())), error)

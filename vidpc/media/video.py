@@ -5,23 +5,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
+from typing import cast
 
 from av import VideoFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidpc.errors import DecodeError
-from vidpc.media.container import AV_ERRORS, open_container, reason, translated, video_stream
-from vidpc.media.damage import ONE_PICTURE_A_PACKET, Claims, Damage
-from vidpc.media.facts import aspect_of, colour_of, describe, time_of, view_of
-from vidpc.media.picture import Picture, Scaler
+from vidpc.errors import DecodeError, TruncatedError
+from vidpc.media.container import AV_ERRORS, is_countable, open_container, reason, translated, video_stream
+from vidpc.media.damage import Claims, Damage
+from vidpc.media.facts import aspect_of, describe, shares_duration, time_of
 from vidpc.media.skipping import KeyframeSkip
 from vidpc.media.sources import Source, shown
 from vidpc.media.thinning import Thinning
 from vidpc.media.timeline import Timeline, plausible_interval
+from vidpc.media.viewer import Viewer
 from vidpc.types import Frame, ReadOptions, VideoInfo
 
+_TRIAL = 16
 _MAX_STOPS = 16  # errors of the demuxer after which it is not asked again
 
 
@@ -44,10 +46,9 @@ class VideoReading:
         self._container, self._stream, self._options = container, stream, options
         self._damage = Damage()
         self._timeline = Timeline(plausible_interval(stream.average_rate))
-        self._resized: set[tuple[int, int]] = set()
+        self._thinning = Thinning(options)
+        self._followed = (stream, *container.streams.audio) if shares_duration(container, stream) else (stream,)
         self._read_to_end = False
-        self._selected = 0
-        self._scaler = Scaler()
         self._skip = self._start_skip()
         decoded = self._decode()
         first = next(decoded, None)
@@ -60,9 +61,11 @@ class VideoReading:
         self._damage.frames += self._skip.skipped
         if self._skip.last_s is not None:
             self._timeline.place(self._skip.last_s)
-        self._first_tags = (first.width, first.height, first.format.name, first.colorspace, first.color_range)
-        self._view, found = view_of(first, aspect_of(stream))
-        self._info = describe(source.name, container, stream, first, self._view, [*warnings, *found])
+        self._viewer = Viewer(first, aspect_of(stream))
+        self._viewer.picture(first).rgb(
+            _TRIAL, _TRIAL
+        )  # a format that cannot be converted is refused here, not in another stage
+        self._info = describe(source.name, container, stream, first, self._viewer.view, [*warnings, *self._viewer.warnings])
         self._claims = _claims(self._info, container, stream, is_interlaced=first.interlaced_frame)
 
     @property
@@ -72,29 +75,20 @@ class VideoReading:
 
     def frames(self) -> Iterator[Frame]:
         """The wanted frames in presentation order."""
-        thinning = Thinning(self._options)
+        thinning = self._thinning
         for index, decoded in enumerate(self._decoded, start=self._skip.skipped):
             time_s = self._timeline.place(time_of(decoded))
+            if self._options.strict and (seen := self._damage.seen()):
+                raise TruncatedError(f"{shown(self._info.path)} is damaged before {float(time_s):.3f} s: {seen[0]} (--strict)")
             if thinning.is_past(time_s):
                 return
             if thinning.wants(time_s):
-                self._selected += 1
-                yield Frame(self._picture(decoded), index, time_s, self._info.width, self._info.height)
+                yield Frame(self._viewer.picture(decoded), index, time_s, self._info.width, self._info.height)
         self._read_to_end = True
-
-    def _picture(self, frame: VideoFrame) -> Picture:
-        """The frame as an image; one of another size or format than the first brings its own colours."""
-        tags = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
-        if tags == self._first_tags:
-            return Picture(frame, self._view.colour, self._view.orientation, self._scaler)
-        if tags[:2] != self._first_tags[:2]:
-            self._resized.add(tags[:2])
-        return Picture(frame, colour_of(frame), self._view.orientation, self._scaler)
 
     def _start_skip(self) -> KeyframeSkip:
         """What may be left undecoded before the start: nothing, where packets cannot be counted as pictures."""
-        countable = self._stream.codec_context.codec.canonical_name in ONE_PICTURE_A_PACKET
-        return KeyframeSkip(self._options.start_s if countable else None)
+        return KeyframeSkip(self._options.start_s if is_countable(self._stream) else None)
 
     def _decode(self) -> Iterator[VideoFrame]:
         for packet in self._skip.packets(self._packets()):
@@ -116,10 +110,13 @@ class VideoReading:
         while len(damage.stops) < _MAX_STOPS:
             before = damage.packets
             try:
-                for packet in self._container.demux(self._stream):
-                    if packet.size:
-                        self._count(packet)
-                        yield packet
+                for packet in self._container.demux(self._followed):
+                    if packet.size and packet.stream_index == self._stream.index:
+                        video = cast("Packet[VideoStream]", packet)
+                        self._count(video)
+                        yield video
+                    elif packet.pts is not None:
+                        damage.extend((packet.pts + (packet.duration or 0)) * packet.time_base)
                 break
             except AV_ERRORS as error:
                 damage.stops.append(reason(error))
@@ -141,22 +138,22 @@ class VideoReading:
         if packet.pts is not None:
             damage.extend((packet.pts + (packet.duration or 0)) * packet.time_base)
 
-    def warnings(self) -> list[str]:
-        """Damage, repaired times and changes of size, complete after the last frame."""
-        said = self._damage.seen()
-        if self._read_to_end:
-            said += self._damage.missing(replace(self._claims, interval_s=self._timeline.interval_s))
-        if self._resized:
-            sizes = ", ".join(f"{w}x{h}" for w, h in sorted(self._resized))
-            said.append(f"the picture changes its size to {sizes}: it is scaled to the first one")
-        return said + self._timeline.warnings()
+    def damage(self) -> list[str]:
+        """What was lost, complete after the last frame."""
+        if not self._read_to_end:
+            return self._damage.seen()
+        return self._damage.seen() + self._damage.missing(replace(self._claims, interval_s=self._timeline.interval_s))
+
+    def notes(self) -> list[str]:
+        """Repaired times, changes of size, and a span without a frame."""
+        return self._viewer.changes() + self._timeline.warnings() + self._thinning.warnings()
 
 
 def _claims(info: VideoInfo, container: InputContainer, stream: VideoStream, *, is_interlaced: bool) -> Claims:
     """What the container declares, taken while it is open."""
     return Claims(
-        codec=info.codec,
         container=info.container,
+        is_countable=is_countable(stream),
         frame_count=info.frame_count,
         index_length=len(stream.index_entries),
         end_s=None if info.duration_s is None else info.start_s + info.duration_s,
