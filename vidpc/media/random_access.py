@@ -136,10 +136,14 @@ class PyAVAccess:
         return self._advance(target)
 
     def _sought(self, target: int) -> VideoFrame | None:
-        """The frame by seeking. Formats without an index may land too late: then from earlier key frames, at last the first."""
+        """The frame by seeking, from the key frame before it or, where that lands too late, from earlier ones.
+
+        MPEG streams have no index, and FFmpeg lands inside pictures of theirs: they are decoded from the start.
+        """
         keys = self._keys_before(target)
-        for back in sorted({1, 2, 4, len(keys)}):
-            self._container.seek(keys[-min(back, len(keys))][1], stream=self._stream)
+        steps = {len(keys)} if self.info.container.startswith("mpeg") else {1, min(2, len(keys)), len(keys)}
+        for back in sorted(steps):
+            self._container.seek(keys[-back][1], stream=self._stream)
             self._decoded = decoded(self._container, self._stream)
             if frame := self._advance(target):
                 return frame
