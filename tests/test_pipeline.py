@@ -181,9 +181,10 @@ class _Sink:
             raise self.sinks.error
         self.sinks.written[self.path].extend(result.tracks.ids.tolist())
 
-    def finish(self, warnings: Sequence[str]) -> None:
+    def finish(self, warnings: Sequence[str]) -> Sequence[str]:
         self.finished = True
         self.sinks.warnings[self.path] = tuple(warnings)
+        return warnings
 
 
 def prefetch_threads() -> list[str]:

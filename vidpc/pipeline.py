@@ -7,19 +7,34 @@ The one file that knows every room. Each call is a generator, and all of them ar
 whatever ends the run.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from math import ceil
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from vidpc.engine.device import Device
+from vidpc import __version__
+from vidpc.engine.device import Device, choose, use_cpu_threads
 from vidpc.engine.infer import Output, infer
+from vidpc.engine.prepare import prepare
 from vidpc.engine.timing import Stopwatch
+from vidpc.errors import OpenError, OutputError
+from vidpc.media import sources
+from vidpc.media.read import read_videos
+from vidpc.media.sources import Source
+from vidpc.outputs.overlay import TrackVideo
+from vidpc.outputs.sink import STDOUT, refuse_existing
+from vidpc.outputs.tracks import TrackWriter, open_tracks
+from vidpc.presets import TrackConfig
 from vidpc.stream.batch import Item, group
 from vidpc.stream.prefetch import prefetch
-from vidpc.types import Closed, Frame, FrameTracks, Opened, Sample, VideoInfo
+from vidpc.tasks.track import TrackTask
+from vidpc.types import Closed, Frame, FrameTracks, Opened, ReadOptions, Sample, TrackHeader, VideoInfo
+from vidpc.weights import registry
 
 T = TypeVar("T")
 FrameItem = Opened | Frame | Closed
@@ -54,7 +69,31 @@ class Sink(Protocol):
     """Where the results of one input go. What was not finished when it is left must leave nothing behind."""
 
     def write(self, result: Result) -> None: ...
-    def finish(self, warnings: Sequence[str]) -> None: ...
+    def finish(self, warnings: Sequence[str]) -> Sequence[str]:
+        """Completes what was written; returns ``warnings`` and its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input and what is to be made of it: a track file (a path, or ``-``) and a video with the tracks drawn in."""
+
+    source: Source | str
+    tracks: str | None = None
+    render: str | None = None
+    format: str | None = None  # of the track file; by default what its suffix says
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is carried out. ``batch`` None stands for the device's own choice; ``classes`` empty for all of them."""
+
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    device: str = "auto"
+    precision: str = "fp32"
+    batch: int | None = None
+    classes: tuple[str, ...] = ()
 
 
 OpenSink = Callable[[Opened], AbstractContextManager[Sink]]
@@ -87,6 +126,157 @@ class Summary:
     def frames(self) -> int:
         """Frames of all inputs."""
         return sum(item.frames for item in self.inputs)
+
+
+def run(
+    jobs: Sequence[Job], config: TrackConfig, options: Options | None = None, *, on_progress: Progress | None = None
+) -> Summary:
+    """Carries out the jobs, one input after the other, and says what became of each.
+
+    An input that cannot be read ends with its ``error`` in the summary; what stops a whole run is raised: settings that do
+    not fit, weights, memory, an output that cannot be written. Outputs appear under their names only when complete.
+    """
+    began = time.perf_counter()
+    options = options or Options()
+    device = choose(options.device, options.precision)
+    batch = options.batch or device.auto_batch
+    found = [_resolved(job, options.reading) for job in jobs]
+    names = [source.name for source in found]
+    _check_targets(jobs, names)
+    task = TASKS[type(config)](config, options, device, keep_frames=any(job.render for job in jobs))
+    settings = _settings(config, options, device)
+
+    def open_sink(opened: Opened) -> AbstractContextManager[Sink]:
+        number = opened.stream
+        header = TrackHeader(names[number], opened.info, task.info, settings, __version__)
+        return open_files(jobs[number], found[number], header, options.reading)
+
+    ledger = Ledger(
+        names,
+        open_sink,
+        count=lambda info: expected_frames(info, options.reading),
+        on_progress=on_progress,
+    )
+    watch = Stopwatch()
+    drive(read_videos(found, options.reading), task, ledger, device=device, batch=batch, stopwatch=watch)
+    inputs = tuple(
+        replace(row, outputs=tuple(filter(None, (job.tracks, job.render))) if row.error is None else ())
+        for job, row in zip(jobs, ledger.inputs, strict=True)
+    )
+    return Summary(inputs, time.perf_counter() - began, watch.seconds, device.name, batch)
+
+
+def _track_task(config: TrackConfig, options: Options, device: Device, *, keep_frames: bool) -> TrackTask:
+    if not device.is_cuda:
+        use_cpu_threads()
+    weights = registry.load(config.weights)
+    task = TrackTask(
+        config,
+        weights,
+        name=config.weights,
+        classes=options.classes,
+        keep_frames=keep_frames,
+        on_device=device.is_cuda,
+    )
+    task.model = prepare(task.model, device)
+    return task
+
+
+TASKS = {TrackConfig: _track_task}
+
+
+def expand(arguments: Sequence[str], reading: ReadOptions) -> list[Source]:
+    """The inputs that the arguments of a command line name: see ``media.sources.expand``."""
+    return sources.expand(arguments, reading)
+
+
+def expected_frames(info: VideoInfo, reading: ReadOptions) -> int | None:
+    """How many frames a video is going to give, as far as it says itself; None where it does not."""
+    if reading.start_s is None and reading.end_s is None and reading.rate_fps is None:
+        return None if info.frame_count is None else ceil(info.frame_count / reading.stride)
+    if info.duration_s is None or info.rate_fps is None:
+        return None
+    begin, end = info.start_s, info.start_s + info.duration_s
+    begin = begin if reading.start_s is None else max(begin, reading.start_s)
+    end = end if reading.end_s is None else min(end, reading.end_s)
+    rate_fps = info.rate_fps if reading.rate_fps is None else min(info.rate_fps, reading.rate_fps)
+    return max(0, ceil((end - begin) * rate_fps / reading.stride))
+
+
+def _resolved(job: Job, reading: ReadOptions) -> Source:
+    if isinstance(job.source, Source):
+        return job.source
+    found = sources.expand([job.source], reading)
+    if len(found) != 1:
+        raise OpenError(f"{job.source} names {len(found)} inputs, and a job takes one: expand it first")
+    return found[0]
+
+
+def _check_targets(jobs: Sequence[Job], names: Sequence[str]) -> None:
+    """Refuses, before any work, outputs that would replace an input, one another, or a file that may not be replaced."""
+    taken = {os.path.realpath(name) for name in names}
+    for job in jobs:
+        for target in filter(None, (job.tracks, job.render)):
+            if target == STDOUT:
+                continue
+            refuse_existing(target, overwrite=job.overwrite)
+            if os.path.realpath(target) in taken:
+                raise OutputError(f"{target} is an input or the output of another input: choose another name")
+            taken.add(os.path.realpath(target))
+
+
+def _settings(config: TrackConfig, options: Options, device: Device) -> dict[str, Any]:
+    """What decided the result, flat, as the head of a track file tells it."""
+    values = {**asdict(config), **asdict(options.reading), "classes": list(options.classes)}
+    values |= values.pop("association")
+    for key in ("decoder", "max_pixels", "max_spool_bytes", "timeout_s"):  # how it was read, not what
+        values.pop(key)
+    exact = {key: float(value) if isinstance(value, Fraction) else value for key, value in values.items()}
+    return {**exact, "device": device.name, "precision": device.precision}
+
+
+@contextmanager
+def open_files(job: Job, source: Source, header: TrackHeader, reading: ReadOptions) -> Iterator[Sink]:
+    """A sink for the files of one job. Left without ``finish``, or by an exception, it leaves none of them behind."""
+    with ExitStack() as stack, ExitStack() as video_stack:
+        video = tracks = None
+        if job.render is not None:
+            sound = source.name if source.kind == "file" else None
+            video = TrackVideo(
+                job.render,
+                header.video,
+                labels=header.model.labels,
+                sound_from=sound,
+                start_s=reading.start_s,
+                end_s=reading.end_s,
+                overwrite=job.overwrite,
+            )
+            video_stack.enter_context(video)
+        if job.tracks is not None:
+            tracks = open_tracks(job.tracks, header=header, format=job.format, overwrite=job.overwrite)
+            stack.enter_context(tracks)
+        yield _Files(tracks, video, video_stack)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    tracks: TrackWriter | None
+    video: TrackVideo | None
+    video_stack: ExitStack
+
+    def write(self, result: Result) -> None:
+        if self.tracks is not None:
+            self.tracks.write(result.tracks)
+        if self.video is not None and result.frame is not None:
+            self.video.write(result.frame.rgb(), result.tracks)
+
+    def finish(self, warnings: Sequence[str]) -> Sequence[str]:
+        """The video first: only then all warnings are known, and the track file tells them."""
+        self.video_stack.close()
+        said = [*warnings, *(self.video.warnings if self.video else ())]
+        if self.tracks is not None:
+            self.tracks.finish(said)
+        return said
 
 
 def drive(
@@ -184,18 +374,14 @@ class Ledger:
             self._on_progress(result.stream, row.frames, row.total, float(result.tracks.time_s))
 
     def _close(self, closed: Closed) -> None:
+        summary = replace(self.inputs[closed.stream], warnings=closed.warnings, error=closed.error)
         row = self._open.pop(closed.stream, None)  # an input that could not be opened was never there
-        if row is not None and closed.error is not None:
-            self._abandon(row, closed.error)
-        elif row is not None:
-            with row.stack:
-                row.sink.finish(closed.warnings)
-        self._note(closed, row)
-
-    def _note(self, closed: Closed, row: _Row | None) -> None:
-        source = self.inputs[closed.stream].source
-        summary = InputSummary(source, warnings=closed.warnings, error=closed.error)
         if row is not None:
+            if closed.error is not None:
+                self._abandon(row, closed.error)
+            else:
+                with row.stack:
+                    summary = replace(summary, warnings=tuple(row.sink.finish(closed.warnings)))
             seconds = time.perf_counter() - row.began
             summary = replace(summary, frames=row.frames, tracks=len(row.ids), seconds=seconds)
         self.inputs[closed.stream] = summary
