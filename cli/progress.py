@@ -30,7 +30,7 @@ class Progress:
         self._unit, self._clock = unit, clock
         self._label: str | None = None
         self._began = self._next = 0.0
-        self._done = 0.0
+        self._first = self._done = 0.0
         self._total: float | None = None
 
     def __enter__(self) -> Self:
@@ -47,6 +47,7 @@ class Progress:
         if label != self._label:
             self._end(complete=True)
             self._label, self._began, self._next = label, now, now + INTERVALS_S[self._mode]
+            self._first = done  # what came before the clock started says nothing of the rate
         # a claim that was passed says nothing about the end any more
         self._done, self._total = done, total if total and done <= total else None
         if now >= self._next:
@@ -65,7 +66,7 @@ class Progress:
 
     def _say(self, *, finished: bool) -> None:
         seconds = max(self._clock() - self._began, 1e-9)
-        per_s = self._done / seconds
+        per_s = (self._done - self._first) / seconds
         left_s = (self._total - self._done) / per_s if self._total is not None and per_s > 0 else None
         if self._mode == "json":
             known = {"done": self._done, "total": self._total, "unit": self._unit, "finished": finished}
