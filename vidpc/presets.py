@@ -31,11 +31,11 @@ class AssociationSettings:
     low_score: float = 0.1  # two-pass: a detection at or above it can continue a track in the second pass
     birth_score: float = 0.6  # motion, two-pass: a detection at or above it is a track at once,
     confirm_frames: int = 2  # a weaker one when it was seen in this many frames running
-    match_giou: float = -0.2  # motion, two-pass: the least GIoU of a pair, first pass
+    match_giou: float = 0.2  # motion, two-pass: the least GIoU of a pair, first pass
     second_iou: float = 0.5  # two-pass: the least IoU of a pair, second pass
-    duplicate_iou: float = 0.8  # motion, two-pass: of two detections that overlap more, the weaker is left out
-    velocity_s: float = 0.3  # motion, two-pass: velocities are averaged over about this time,
-    coast_s: float = 0.6  # and a lost track slows down with this time constant
+    duplicate_iou: float = 0.7  # motion, two-pass: of two detections that overlap more, the weaker is left out
+    velocity_s: float = 0.5  # motion, two-pass: velocities are averaged over about this time,
+    coast_s: float = 1.0  # and a lost track slows down with this time constant
 
     def __post_init__(self) -> None:
         if self.rule not in ASSOCIATION_RULES:
