@@ -27,9 +27,23 @@ def command() -> None:
 )
 @click.option("--pred", "results", type=click.Path(path_type=Path), multiple=True, required=True, help="Result, or folder.")
 @click.option("--ignore-regions", is_flag=True, help="Leave out predictions inside rows whose column 7 is 0.")
+@click.option(
+    "--gt-origin",
+    type=click.IntRange(0, 1),
+    default=1,
+    show_default=True,
+    help="What the ground truth calls the picture's left edge; MOTChallenge says 1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON to this file, too.")
-def track(truths: tuple[Path, ...], results: tuple[Path, ...], ignore_regions: bool, as_json: bool, out: Path | None) -> None:
+def track(
+    truths: tuple[Path, ...],
+    results: tuple[Path, ...],
+    ignore_regions: bool,
+    gt_origin: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
     """CLEAR MOT, IDF1 and HOTA of tracks.
 
     --gt and --pred can be given several times: files are paired in order, folders by name. Results are MOTChallenge text
@@ -40,7 +54,8 @@ def track(truths: tuple[Path, ...], results: tuple[Path, ...], ignore_regions: b
         click.echo(f"not evaluated, no ground truth has its name: {path}", err=True)
     scores: dict[str, TrackScores] = {}
     for pair in pairs:
-        truth, predicted = read_ground_truth(pair.truth), read_predictions(pair.predicted)
+        truth = read_ground_truth(pair.truth, first_pixel=gt_origin)
+        predicted = read_predictions(pair.predicted)
         name = pair.name if pair.name not in scores else str(pair.truth)
         scores[name] = score_tracks(truth, predicted, ignore_regions=ignore_regions)
     text = _document(scores, ignore_regions=ignore_regions)

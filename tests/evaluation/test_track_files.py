@@ -35,6 +35,12 @@ def test_ground_truth_splits_into_scored_and_ignored(file):
     assert truth.ignored.ids.tolist() == [2]
 
 
+def test_ground_truth_may_count_pixels_from_zero(file):
+    truth = read_ground_truth(file("1,1,0,0,5,5,1,1,1\n1,2,7,8,5,5,0,8,1\n"), first_pixel=0)
+    assert truth.scored.boxes_xyxy.tolist() == [[1, 1, 6, 6]]
+    assert truth.ignored.boxes_xyxy.tolist() == [[8, 9, 13, 14]]
+
+
 def test_world_positions_are_no_classes(file):
     assert read_ground_truth(file("1,1,0,0,5,5,1,4.4,5.5,0\n")).scored.ids.tolist() == [1]
 
@@ -71,10 +77,10 @@ def frame(index, *tracks):
     return {"index": index, "time_s": 0.0, "tracks": [{"id": i, "box_xyxy": box} for i, box in tracks]}
 
 
-def test_json_frames_count_from_zero(file):
+def test_json_frames_and_pixels_count_from_zero(file):
     content = json.dumps({"frames": [frame(0, (3, [0, 0, 5, 6])), frame(4)]})
     rows = read_predictions(file(content, "tracks.json"))
-    assert (rows.frames.tolist(), rows.ids.tolist(), rows.boxes_xyxy.tolist()) == ([1], [3], [[0, 0, 5, 6]])
+    assert (rows.frames.tolist(), rows.ids.tolist(), rows.boxes_xyxy.tolist()) == ([1], [3], [[1, 1, 6, 7]])
 
 
 def test_json_lines_skip_header_and_trailer(file):

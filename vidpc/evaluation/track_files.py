@@ -3,7 +3,7 @@
 MOTChallenge text has a row a box: frame, id, left, top, width, height, then columns that depend on the file. In ground truth
 column 7 says whether a row counts (0: an ignored region). A row of exactly nine columns carries its class in column 8
 (MOT16 and later), where 1 is a pedestrian and other classes are left out; in rows of ten, columns 8 to 10 are a position in
-the world. Boxes are taken as written, without a pixel more or less.
+the world. Its pixels count from 1: boxes are taken as written, and those of .json and .jsonl, which count from 0, are moved.
 """
 
 import json
@@ -18,6 +18,7 @@ import numpy as np
 from vidpc.errors import DecodeError, OpenError
 from vidpc.evaluation.tracks import LabelledTracks, TrackRows
 
+FIRST_PIXEL = 1  # what MOTChallenge calls the picture's left and upper edge
 _PEDESTRIAN = 1
 _CLASS_COLUMNS = 9
 
@@ -36,15 +37,20 @@ def read_predictions(path: Path) -> TrackRows:
     return _table(_READERS.get(path.suffix.lower(), _mot_rows)(path))
 
 
-def read_ground_truth(path: Path) -> LabelledTracks:
-    """The scored boxes and the ignored regions of a MOTChallenge file."""
+def read_ground_truth(path: Path, *, first_pixel: int = FIRST_PIXEL) -> LabelledTracks:
+    """The scored boxes and the ignored regions of a MOTChallenge file, or of one like it whose pixels count from 0."""
     scored, ignored = [], []
     for row in _mot_rows(path):
         if len(row.columns) > 6 and row.columns[6] == 0:
             ignored.append(row)
         elif len(row.columns) != _CLASS_COLUMNS or row.columns[7] == _PEDESTRIAN:
             scored.append(row)
-    return LabelledTracks(_table(scored), _rows(ignored))
+    shift = FIRST_PIXEL - first_pixel
+    return LabelledTracks(_moved(_table(scored), shift), _moved(_rows(ignored), shift))
+
+
+def _moved(rows: TrackRows, pixels: int) -> TrackRows:
+    return TrackRows(rows.frames, rows.ids, rows.boxes_xyxy + pixels)
 
 
 def _table(rows: "Iterator[_Row] | list[_Row]") -> TrackRows:
@@ -150,7 +156,8 @@ def _frame_rows(where: str, frame: Any) -> Iterator[_Row]:
             x1, y1, x2, y2 = (float(value) for value in track["box_xyxy"])
             if not all(map(math.isfinite, (x1, y1, x2, y2))):
                 raise DecodeError(f"{where}: box {[x1, y1, x2, y2]}, expected finite numbers")
-            yield _Row(where, number, _whole(where, "id", track["id"]), (x1, y1, x2, y2), ())
+            box = (x1 + FIRST_PIXEL, y1 + FIRST_PIXEL, x2 + FIRST_PIXEL, y2 + FIRST_PIXEL)
+            yield _Row(where, number, _whole(where, "id", track["id"]), box, ())
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{where}: expected index and tracks with id and box_xyxy, as vidpc track writes them ({error!r})"
         raise DecodeError(message) from error
