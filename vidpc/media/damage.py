@@ -3,7 +3,8 @@
 Damage that changes pixels or bytes without breaking a rule of the format cannot be seen by any reader. What counts, and is
 always said, is: packets that the decoder refused, packets and pictures that it marked as damaged, reading that stopped at an
 error, fewer pictures than packets came in (where the codec has one picture a packet), fewer pictures than the container
-declares, an end before the declared duration where no count is declared, and a transport stream that ends inside a packet.
+declares, an end before the declared duration where no count is declared, and an outermost structure that does not reach the
+end of the file. Gaps in an otherwise even rate are a note of the timeline.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from fractions import Fraction
 
 # Containers that write a duration rather than have it estimated from their last packet.
 _STATES_DURATION = ("mov", "matroska", "flv", "asf")
-_TS_PACKET_BYTES = (188, 192, 204)
 _SLACK_S = Fraction(1, 5)
 
 
@@ -20,12 +20,14 @@ class Claims:
     """What the container declares, for comparison."""
 
     container: str
-    is_countable: bool
+    is_countable: bool  # whether a packet holds exactly one picture
     frame_count: int | None
     index_length: int
+    start_s: Fraction
     end_s: Fraction | None
+    has_exact_end: bool = False  # the end is the video's own, not that of the longest stream
     interval_s: Fraction = Fraction(1, 25)
-    size_bytes: int | None = None
+    flaw: str | None = None
     is_interlaced: bool = False
 
 
@@ -58,24 +60,35 @@ class Damage:
 
     def missing(self, claims: Claims) -> list[str]:
         """What the whole file lacks against its own claims; only meaningful when it was read to its end."""
-        said = []
+        said = [claims.flaw] if claims.flaw else []
         if self._lacks_frames(claims):
             said.append(f"the file declares {claims.frame_count} pictures, {self.frames} could be read")
         elif self._swallowed(claims) > 0:
             said.append(f"packets that gave no picture: {self._swallowed(claims)}")
         if claims.frame_count is None and self._ends_early(claims) and claims.container.startswith(_STATES_DURATION):
-            shown = f"{float(self.end_s):.3f}" if self.end_s is not None else "unknown"
-            said.append(f"the file declares an end at {float(claims.end_s or 0):.3f} s, it ends at {shown} s")
-        if claims.container == "mpegts" and claims.size_bytes and all(claims.size_bytes % n for n in _TS_PACKET_BYTES):
-            said.append("the file ends inside a transport packet")
+            shown = "unknown" if self.end_s is None else f"{float(self.end_s):.3f} s"
+            said.append(f"the file declares an end at {float(claims.end_s or 0):.3f} s, its end is {shown}")
         return said
+
+    def surplus(self, claims: Claims) -> list[str]:
+        """More pictures than the container declares."""
+        if claims.frame_count is None or self.frames <= claims.frame_count:
+            return []
+        return [f"the file declares {claims.frame_count} pictures, it holds {self.frames}"]
 
     def _lacks_frames(self, claims: Claims) -> bool:
         if claims.frame_count is None or self.frames >= claims.frame_count - self.discarded:
             return False
-        # An edit list may leave pictures out of the index: then the index is complete and the presentation reaches its end.
-        edited = claims.container.startswith("mov") and self.packets == claims.index_length and not self._ends_early(claims)
-        return not edited or self._swallowed(claims) > 0
+        return not self._is_sparse(claims) or self._swallowed(claims) > 0
+
+    def _is_sparse(self, claims: Claims) -> bool:
+        """Whether fewer pictures than declared are no loss: an edit list left some out, or AVI counts places without one."""
+        if self.packets != claims.index_length:
+            return False
+        if claims.container == "avi":
+            end_s = claims.start_s + (claims.frame_count or 0) * claims.interval_s
+            return self.end_s is not None and self.end_s > end_s - claims.interval_s / 2
+        return claims.container.startswith("mov") and not self._ends_early(claims)
 
     def _swallowed(self, claims: Claims) -> int:
         if not claims.is_countable or claims.is_interlaced:
@@ -85,4 +98,5 @@ class Damage:
     def _ends_early(self, claims: Claims) -> bool:
         if claims.end_s is None:
             return False
-        return self.end_s is None or self.end_s < claims.end_s - max(_SLACK_S, 3 * claims.interval_s)
+        slack_s = claims.interval_s / 2 if claims.has_exact_end else max(_SLACK_S, 3 * claims.interval_s)
+        return self.end_s is None or self.end_s < claims.end_s - slack_s

@@ -133,19 +133,24 @@ def declared_duration_s(container: InputContainer, stream: VideoStream) -> Fract
     if stream.duration is not None and stream.time_base is not None:
         duration_s = stream.duration * stream.time_base
     elif tag:
-        duration_s = int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
+        duration_s = int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3]) - counted_from_zero_s(container, stream)
     elif container.duration is not None:
-        duration_s = Fraction(container.duration, 1_000_000)
+        duration_s = Fraction(container.duration, 1_000_000) - counted_from_zero_s(container, stream)
     else:
         return None
     return duration_s if 0 < duration_s <= _LONGEST_S else None
 
 
-def shares_duration(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the only length that the file claims is that of its longest stream, which may be the sound."""
-    return (
-        stream.duration is None and not _CLOCK.fullmatch(stream.metadata.get("DURATION", "")) and bool(container.streams.audio)
-    )
+def counted_from_zero_s(container: InputContainer, stream: VideoStream) -> Fraction:
+    """What Matroska's durations hold beside the video: they count from time zero, not from the first picture."""
+    if not container.format.name.startswith("matroska") or stream.start_time is None or stream.time_base is None:
+        return Fraction(0)
+    return stream.start_time * stream.time_base
+
+
+def has_own_duration(stream: VideoStream) -> bool:
+    """Whether the video's length is stated, and not only that of the longest stream, which may be the sound."""
+    return stream.duration is not None or _CLOCK.fullmatch(stream.metadata.get("DURATION", "")) is not None
 
 
 def audio_of(container: InputContainer) -> tuple[AudioInfo, ...]:

@@ -5,6 +5,8 @@ from fractions import Fraction
 
 _FALLBACK_INTERVAL_S = Fraction(1, 25)
 _JUMP_S = 1  # a step back by more starts a new clock, a smaller one is jitter
+_ROUNDING_S = Fraction(3, 2000)  # Matroska and FLV keep milliseconds
+_EVEN_FOR_EACH_GAP = 5
 _NUDGE = 16  # a frame that would not advance is put this part of an interval after the one before
 
 
@@ -26,6 +28,9 @@ class Timeline:
     missing: int = 0
     nudged: int = 0
     jumps: int = 0
+    _even: int = 0
+    _gaps: int = 0
+    _gap_s: Fraction = field(default_factory=Fraction)
     _last: Fraction | None = None
     _step: Fraction | None = None
     _offset: Fraction = field(default_factory=Fraction)
@@ -44,6 +49,7 @@ class Timeline:
             placed = self._advance(time_s + self._offset)
         if self._last is not None:
             self._step = placed - self._last
+            self._compare(self._step)
         self._last = placed
         return placed
 
@@ -57,6 +63,22 @@ class Timeline:
             return last + self.interval_s
         self.nudged += 1
         return last + self.interval_s / _NUDGE
+
+    def _compare(self, step_s: Fraction) -> None:
+        interval_s = self.nominal_interval_s
+        if interval_s is None:
+            return
+        if abs(step_s - interval_s) <= _ROUNDING_S:
+            self._even += 1
+        elif step_s > interval_s * 3 / 2:
+            self._gaps += 1
+            self._gap_s += step_s - interval_s
+
+    def gaps(self) -> list[str]:
+        """Gaps in an otherwise even rate: what is lost of a container without a count, or never was there."""
+        if not self._gaps or self._even < _EVEN_FOR_EACH_GAP * self._gaps:
+            return []
+        return [f"gaps in an even rate: {self._gaps}, of {float(self._gap_s):.3f} s in all"]
 
     def warnings(self) -> list[str]:
         """What was repaired."""

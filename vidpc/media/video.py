@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 from typing import cast
 
 from av import VideoFrame
@@ -15,7 +16,8 @@ from av.video.stream import VideoStream
 from vidpc.errors import DecodeError, TruncatedError
 from vidpc.media.container import AV_ERRORS, is_countable, open_container, reason, translated, video_stream
 from vidpc.media.damage import Claims, Damage
-from vidpc.media.facts import aspect_of, describe, shares_duration, time_of
+from vidpc.media.facts import aspect_of, describe, has_own_duration, time_of
+from vidpc.media.layout import flaw
 from vidpc.media.skipping import KeyframeSkip
 from vidpc.media.sources import Source, shown
 from vidpc.media.thinning import Thinning
@@ -47,7 +49,10 @@ class VideoReading:
         self._damage = Damage()
         self._timeline = Timeline(plausible_interval(stream.average_rate))
         self._thinning = Thinning(options)
-        self._followed = (stream, *container.streams.audio) if shares_duration(container, stream) else (stream,)
+        others = tuple(
+            each for each in container.streams if each.type in ("audio", "subtitle") and each.codec_context is not None
+        )
+        self._followed = (stream,) if has_own_duration(stream) else (stream, *others)
         self._read_to_end = False
         self._skip = self._start_skip()
         decoded = self._decode()
@@ -66,7 +71,8 @@ class VideoReading:
             _TRIAL, _TRIAL
         )  # a format that cannot be converted is refused here, not in another stage
         self._info = describe(source.name, container, stream, first, self._viewer.view, [*warnings, *self._viewer.warnings])
-        self._claims = _claims(self._info, container, stream, is_interlaced=first.interlaced_frame)
+        self._claims = _claims(source, self._info, container, stream)
+        self._is_interlaced = first.interlaced_frame
 
     @property
     def info(self) -> VideoInfo:
@@ -140,23 +146,29 @@ class VideoReading:
 
     def damage(self) -> list[str]:
         """What was lost, complete after the last frame."""
-        if not self._read_to_end:
-            return self._damage.seen()
-        return self._damage.seen() + self._damage.missing(replace(self._claims, interval_s=self._timeline.interval_s))
+        return self._damage.seen() + (self._damage.missing(self._settled()) if self._read_to_end else [])
 
     def notes(self) -> list[str]:
-        """Repaired times, changes of size, and a span without a frame."""
-        return self._viewer.changes() + self._timeline.warnings() + self._thinning.warnings()
+        """Repaired times, gaps, surplus pictures, changes of size, and a span without a frame."""
+        settled = self._settled()
+        counted = settled.frame_count is not None
+        said = self._damage.surplus(settled) + ([] if counted else self._timeline.gaps())
+        return said + self._viewer.changes() + self._timeline.warnings() + self._thinning.warnings()
+
+    def _settled(self) -> Claims:
+        """The claims with what is known only after reading."""
+        return replace(self._claims, interval_s=self._timeline.interval_s, is_interlaced=self._is_interlaced)
 
 
-def _claims(info: VideoInfo, container: InputContainer, stream: VideoStream, *, is_interlaced: bool) -> Claims:
+def _claims(source: Source, info: VideoInfo, container: InputContainer, stream: VideoStream) -> Claims:
     """What the container declares, taken while it is open."""
     return Claims(
         container=info.container,
         is_countable=is_countable(stream),
         frame_count=info.frame_count,
         index_length=len(stream.index_entries),
+        start_s=info.start_s,
         end_s=None if info.duration_s is None else info.start_s + info.duration_s,
-        size_bytes=container.size if container.size > 0 else None,
-        is_interlaced=is_interlaced,
+        has_exact_end=info.container.startswith("matroska") and has_own_duration(stream),
+        flaw=flaw(Path(source.name), info.container) if source.kind == "file" and Path(source.name).is_file() else None,
     )

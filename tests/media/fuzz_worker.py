@@ -1,0 +1,66 @@
+"""Reads mutated copies of a file and prints a JSON line for each: run by test_mutations.py in a process of its own.
+
+python fuzz_worker.py FILE FIRST COUNT SCRATCH
+"""
+
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+from vidpc.media.read import read_videos
+from vidpc.types import Closed, Frame, Opened, ReadOptions
+
+LIMITS = ReadOptions(max_pixels=1 << 22)
+
+
+def mutate(data: bytes, seed: int) -> bytes:
+    """One of: bytes flipped, the end cut off, a span zeroed, a span doubled."""
+    rng = random.Random(seed)
+    kind, body = seed % 4, bytearray(data)
+    start = rng.randrange(len(body))
+    length = 1 + int(len(body) * rng.random() ** 3 / 2)
+    if kind == 0:
+        for _ in range(rng.choice((1, 3, 10, 40))):
+            body[rng.randrange(len(body))] ^= 1 << rng.randrange(8)
+    elif kind == 1:
+        del body[max(1, start) :]
+    elif kind == 2:
+        body[start : start + length] = bytes(len(body[start : start + length]))
+    else:
+        body[start:start] = body[start : start + length]
+    return bytes(body)
+
+
+def read(path: Path) -> dict[str, object]:
+    """What became of one file."""
+    frames, opened, closed = 0, False, None
+    started = time.monotonic()
+    for item in read_videos([path], LIMITS):
+        if isinstance(item, Frame):
+            frames += 1
+            item.rgb(16, 16)
+        opened |= isinstance(item, Opened)
+        closed = item if isinstance(item, Closed) else closed
+    return {
+        "frames": frames,
+        "opened": opened,
+        "said": [*closed.warnings, *([str(closed.error)] if closed.error else [])],
+        "seconds": time.monotonic() - started,
+    }
+
+
+def main() -> None:
+    """Every mutation of the range."""
+    source, first, count, scratch = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    data = source.read_bytes()
+    target = scratch / f"mutated{source.suffix}"
+    for seed in range(first, first + count):
+        target.write_bytes(mutate(data, seed))
+        sys.stdout.write(json.dumps({"seed": seed, **read(target)}) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
