@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+_BOXES = frozenset(
+    b"ftyp styp moov moof mdat imda mfra sidx ssix prft emsg free skip wide uuid udta meta meco pdin pnot PICT junk".split()
+)
 _MAX_BOXES = 1_000_000
 _TS_PACKETS = ((188, 188), (192, 188), (204, 204))  # size of a packet, distance of its last sync byte from the end
 _TS_SYNC = 0x47
@@ -34,8 +37,8 @@ def _flaw_of_boxes(file: BinaryIO, size: int) -> str | None:
         length = int.from_bytes(header[:4])
         if length == 1 and len(header) == 16:
             length = int.from_bytes(header[8:])
-        if not header[4:8].isascii() or 0 in header[4:8] or (length < 8 and length != 0) or len(header) < 8:
-            return f"no box of the file begins at byte {position}"
+        if header[4:8] not in _BOXES or (length < 8 and length != 0):
+            return f"no box that is known begins at byte {position}"
         if length == 0:
             return None
         position += length

@@ -31,6 +31,7 @@ class Timeline:
     _even: int = 0
     _gaps: int = 0
     _gap_s: Fraction = field(default_factory=Fraction)
+    _usual: Fraction | None = None
     _last: Fraction | None = None
     _step: Fraction | None = None
     _offset: Fraction = field(default_factory=Fraction)
@@ -65,9 +66,8 @@ class Timeline:
         return last + self.interval_s / _NUDGE
 
     def _compare(self, step_s: Fraction) -> None:
-        interval_s = self.nominal_interval_s
-        if interval_s is None:
-            return
+        self._usual = self._usual or self.nominal_interval_s or step_s
+        interval_s = self._usual
         if abs(step_s - interval_s) <= _ROUNDING_S:
             self._even += 1
         elif step_s > interval_s * 3 / 2:

@@ -49,9 +49,7 @@ class VideoReading:
         self._damage = Damage()
         self._timeline = Timeline(plausible_interval(stream.average_rate))
         self._thinning = Thinning(options)
-        others = tuple(
-            each for each in container.streams if each.type in ("audio", "subtitle") and each.codec_context is not None
-        )
+        others = (*container.streams.audio, *container.streams.subtitles)
         self._followed = (stream,) if has_own_duration(stream) else (stream, *others)
         self._read_to_end = False
         self._skip = self._start_skip()
