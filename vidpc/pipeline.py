@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from vidpc import __version__
-from vidpc.engine.device import Device, choose, use_cpu_threads
+from vidpc.engine.device import Device, choose, settle_cpu
 from vidpc.engine.infer import Output, infer
 from vidpc.engine.prepare import prepare
 from vidpc.engine.timing import Stopwatch
@@ -168,7 +168,7 @@ def run(
 
 def _track_task(config: TrackConfig, options: Options, device: Device, *, keep_frames: bool) -> TrackTask:
     if not device.is_cuda:
-        use_cpu_threads()
+        settle_cpu()
     weights = registry.load(config.weights)
     task = TrackTask(
         config,
