@@ -95,9 +95,14 @@ def test_long_names_give_way_and_cannot_move_the_cursor(clock, monkeypatch):
     assert "….mp4" in stream.getvalue() or "[2J.mp4" in stream.getvalue()
 
 
-def test_failure_leaves_no_word_of_completion(clock):
-    stream = io.StringIO()
-    with pytest.raises(RuntimeError, match="stop"), Progress("json", unit="frames", stream=stream, clock=clock) as progress:
+def fail_midway(stream, clock):
+    with Progress("json", unit="frames", stream=stream, clock=clock) as progress:
         feed(progress, clock, "a.mp4", count=10, total=10, step_s=0.5)
         raise RuntimeError("stop")
+
+
+def test_failure_leaves_no_word_of_completion(clock):
+    stream = io.StringIO()
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_midway(stream, clock)
     assert [json.loads(line)["finished"] for line in stream.getvalue().splitlines()] == [False] * 4

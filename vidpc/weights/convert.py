@@ -7,6 +7,8 @@ training options that released checkpoints carry are let through, unless the cal
 import argparse
 import json
 import pickle
+import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,8 +28,19 @@ LAYOUTS: dict[str, tuple[Converter, Mapping[str, Any]]] = {
     "transtrack": (transtrack.convert, transtrack.METADATA),
 }
 
-# What a damaged checkpoint can make torch.load raise. UnpicklingError is what a forbidden one raises.
-_DAMAGE = (RuntimeError, EOFError, KeyError, IndexError, ValueError, TypeError, AttributeError, OSError, MemoryError)
+# What a damaged checkpoint can make zipfile and torch.load raise. UnpicklingError is what a forbidden one raises.
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OSError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 def convert(
@@ -66,10 +79,12 @@ def _unpickle(path: Path, *, allow_pickle: bool) -> Any:
     import torch
 
     try:
-        if allow_pickle:
-            return torch.load(path, map_location="cpu", weights_only=False)
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of what it reads or refuses right after
+            if allow_pickle:
+                return torch.load(path, map_location="cpu", weights_only=False)
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = next((f" ({line.strip()})" for line in str(error).splitlines() if "GLOBAL" in line), "")
         raise WeightsError(
@@ -97,7 +112,7 @@ def _refuse_inflation(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             inflated = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise WeightsError(f"{path}: not a readable PyTorch checkpoint: {error}") from error
     if inflated > path.stat().st_size:
         raise WeightsError(f"{path}: refused: {path.stat().st_size} bytes that would become {inflated}")
