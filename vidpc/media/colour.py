@@ -13,7 +13,7 @@ _STATED = {
     _SMPTE240M: "bt709",  # the analogue forerunner, within 0.012 of it
     _BT2020_NCL: "bt2020",
 }
-_FULL_RANGE = 2
+_UNSPECIFIED_RANGE, _FULL_RANGE = 0, 2
 _HDR = {16: "PQ", 18: "HLG"}  # AVColorTransferCharacteristic
 
 # The numbers by which a matrix is asked for.
@@ -29,6 +29,11 @@ class Colour:
     full_range: bool
     stated: bool = True
     warnings: tuple[str, ...] = ()
+
+
+def is_gray(pixel_format: str) -> bool:
+    """Whether a format holds no colour."""
+    return pixel_format.startswith(("gray", "ya8", "ya16"))
 
 
 def assumed_matrix(width: int, height: int) -> str:
@@ -56,8 +61,9 @@ def choose(tags: ColourTags) -> Colour:
         warnings.append(f"{_HDR[tags.transfer]} high dynamic range is shown without tone mapping: the picture looks flat")
     if tags.is_rgb:
         return Colour("rgb", full_range=True, warnings=tuple(warnings))
-    # The yuvj formats are full range by definition, whatever the tag.
-    full_range = tags.range == _FULL_RANGE or tags.pixel_format.startswith("yuvj")
+    # The yuvj formats are full range by definition, whatever the tag; untagged gray is by FFmpeg's convention.
+    untagged_gray = is_gray(tags.pixel_format) and tags.range == _UNSPECIFIED_RANGE
+    full_range = tags.range == _FULL_RANGE or tags.pixel_format.startswith("yuvj") or untagged_gray
     if tags.matrix in _STATED:
         return Colour(_STATED[tags.matrix], full_range, warnings=tuple(warnings))
     matrix = "bt2020" if tags.matrix == _BT2020_CL else assumed_matrix(tags.width, tags.height)

@@ -8,7 +8,7 @@ from av.error import FFmpegError
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidpc.errors import DecodeError
-from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, Colour
+from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, Colour, is_gray
 from vidpc.media.orientation import Orientation
 from vidpc.types import U8, Planes
 
@@ -18,6 +18,8 @@ from vidpc.types import U8, Planes
 _EXACT = Interpolation.FULL_CHR_H_INT
 _PLANAR = ("yuv420p", "yuvj420p")
 _SEMI_PLANAR = ("nv12",)
+# The scaler takes gray for full range whatever its tag.
+_STRETCHED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
 class Scaler(threading.local):
@@ -60,6 +62,8 @@ class Picture:
             coded = self._scaler.rgb(self._frame, *self._orientation.size(width, height))
         except (FFmpegError, ValueError) as error:
             raise DecodeError(f"cannot convert a {self._frame.format.name} picture to RGB: {error}") from error
+        if is_gray(self._frame.format.name) and not self._colour.full_range:
+            coded = _STRETCHED[coded]
         return self._orientation.apply(coded)
 
     def planes(self) -> Planes | None:
