@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vidpc.errors import PresetError, WeightsError
 from vidpc.models.transtrack import TransTrack
 from vidpc.training.batches import PairBatches, Sizes, to_batch
+from vidpc.training.generated import street_clips
 from vidpc.training.losses import TrainingHeads, loss_parts
 from vidpc.training.peers import Peers, together
 from vidpc.training.pictures import Clip
@@ -145,7 +146,11 @@ def thinned(clips: list[Clip], count: int) -> list[Clip]:
 def _items(recipe: Recipe, run: Run, start: int, peers: Peers) -> Iterator[dict[str, Tensor]]:
     """This process's batches from step ``start`` to the end, in order, prepared by other processes."""
     options = SceneOptions(paste=recipe.paste, empty=recipe.empty)
-    scenes = Scenes(run.train, dict(parse_weight(text) for text in recipe.set_weights), options)
+    scenes = Scenes(
+        [*run.train, *street_clips(recipe.streets, seed=recipe.seed)],
+        dict(parse_weight(text) for text in recipe.set_weights),
+        options,
+    )
     early, late = (tuple(parse_size(text) for text in texts) for texts in (recipe.early_sizes, recipe.late_sizes))
     dataset = PairBatches(scenes, Sizes(early, late, recipe.late_from * peers.count), pairs=recipe.pairs, seed=recipe.seed)
     loader = torch.utils.data.DataLoader(
@@ -169,7 +174,10 @@ def train_step(recipe: Recipe, state: State, item: dict[str, Tensor], device: to
         parts = loss_parts(state.model, state.heads, to_batch(item, device), rng, decoders=state.step >= recipe.decoders_from)
     total = torch.stack(list(parts.values())).sum()
     total.backward()
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"] if p.grad is not None]
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    for parameter in parameters:  # a batch without a predecessor gives the track decoder none, but peers must agree
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
     peers.average(p.grad for p in parameters if p.grad is not None)
     norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
     if math.isfinite(float(norm)):

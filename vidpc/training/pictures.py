@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torchvision.io import ImageReadMode, decode_image
 
 from vidpc.errors import OpenError
-from vidpc.types import F32, I64, U8
+from vidpc.media.read import read_videos
+from vidpc.types import F32, I64, U8, Closed, Frame
 
 Bools = npt.NDArray[np.bool_]
 UNLINKED = -1  # the identity of a box that nobody followed
@@ -107,10 +107,12 @@ def _clip(rows: list[dict[str, Any]], notes: dict[int, list[dict[str, Any]]], fo
 
 def read_rgb(path: Path) -> U8:
     """The picture in a JPEG or PNG file as u8[h w 3]."""
-    try:
-        return np.ascontiguousarray(decode_image(str(path), ImageReadMode.RGB).permute(1, 2, 0).numpy())
-    except RuntimeError as error:
-        raise OpenError(f"reading the picture {path}: {str(error).splitlines()[0]}") from error
+    for item in read_videos([path]):
+        if isinstance(item, Frame):
+            return item.rgb()
+        if isinstance(item, Closed) and item.error is not None:
+            raise item.error
+    raise OpenError(f"reading the picture {path}: there is none in it")
 
 
 def _marks(notes: list[dict[str, Any]]) -> Marks:

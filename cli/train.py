@@ -1,0 +1,93 @@
+"""``vidpc train``: weights from labelled pictures."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidpc.errors import OutputError, PresetError
+
+from .options import device, setting
+
+_FIGURES = {"step": "{step:>6}  loss {total:.3f}  {s:.2f} s a step", "check": "{step:>6}  AP50 {ap50:.3f}  AP {ap:.3f}"}
+
+
+@click.group("train")
+def command() -> None:
+    """Train weights on labelled pictures."""
+
+
+@command.command("track")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), multiple=True, help="COCO-layout labels to train on; may be repeated."
+)
+@click.option("--images", type=click.Path(path_type=Path), multiple=True, help="Folder of each label file's pictures: its own.")
+@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="Labels to measure on; pictures beside them.")
+@click.option("--recipe", default="people.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
+@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
+@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
+@click.option("--init", type=click.Path(path_type=Path), help="Weights to begin with, instead of random ones.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), default="runs/track", show_default=True, help="Log, checkpoint."
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
+@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
+@click.option("--device", type=device, default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Train together, a thread each.")
+@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+def track(**options: Any) -> None:
+    """Train a tracker of people, or of whatever the one category of the labels is.
+
+    \b
+    Labels are COCO documents. Pictures may carry `split` (val is not trained on, train not measured on), `set` (a name
+    for the figures), `pair_id` or `clip_id` with `frame` (neighbours in time); boxes `track_id` and `ignore`.
+    The run's folder holds log.jsonl and checkpoint.pt; stop it at any time and go on with --resume.
+    """
+    _refuse_to_replace(options)
+    # torch loads with these: not for --help
+    from vidpc.training.loop import train
+    from vidpc.training.runs import finish, first_weights, prepare
+
+    recipe, run = prepare(
+        options["recipe"],
+        _overrides(options),
+        labels=options["labels"],
+        images=options["images"],
+        val=options["val"],
+        folder=options["folder"],
+        device=options["device"],
+        processes=options["processes"],
+    )
+    init = first_weights(options["init"], recipe) if options["init"] else None
+    for line in train(recipe, run, resume=options["resume"], init=init):
+        _say(line)
+    digest = finish(options["out"], recipe, run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
+
+
+def _overrides(options: Mapping[str, Any]) -> dict[str, Any]:
+    named = {key: options[key] for key in ("steps", "seed") if options[key] is not None}
+    return {**dict(options["settings"]), **named}
+
+
+def _refuse_to_replace(options: Mapping[str, Any]) -> None:
+    if options["overwrite"]:
+        return
+    if options["out"].exists():
+        raise OutputError(f"{options['out']} exists; --overwrite replaces it")
+    if not options["resume"] and (options["folder"] / "checkpoint.pt").exists():
+        raise PresetError(f"{options['folder']} holds a run; go on with --resume, or replace it with --overwrite")
+
+
+def _say(line: Mapping[str, Any]) -> None:
+    """Progress on stderr: the log has it all."""
+    if line["event"] == "step":
+        click.echo(_FIGURES["step"].format(**line), err=True)
+    elif line["event"] in ("check", "end"):
+        click.echo(_FIGURES["check"].format(step=line["step"], **line["all"]), err=True)
+        if line["event"] == "end":
+            click.echo(json.dumps({name: score for name, score in line.items() if isinstance(score, dict)}))
