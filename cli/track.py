@@ -96,6 +96,8 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], **given: Any) -> Non
 
     options = pipeline.Options(_reading(given), given["device"], given["precision"], given["batch"], given["classes"])
     jobs = _jobs(ctx, pipeline.expand(inputs, options.reading), given)
+    if not jobs:  # all done already
+        return
     names = [printable(str(getattr(job.source, "name", job.source))) for job in jobs]
     with Progress(given["progress"], unit="frames") as report:
         summary = pipeline.run(
@@ -163,7 +165,10 @@ def _jobs(ctx: click.Context, sources: Sequence[Any], given: Mapping[str, Any]) 
         _make(folder)
     rows = zip(sources, tracks, videos, strict=True)
     jobs = [Job(source, track, video, given["format"], given["overwrite"]) for source, track, video in rows]
-    return [job for job in jobs if not (given["skip_existing"] and _is_done(job))]
+    done = [job for job in jobs if given["skip_existing"] and _is_done(job)]
+    if done:
+        click.echo(f"vidpc: {len(done)} input{'s'[: len(done) > 1]} skipped: its output exists", err=True)
+    return [job for job in jobs if job not in done]
 
 
 def _make(folder: Path) -> None:

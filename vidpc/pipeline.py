@@ -28,7 +28,7 @@ from vidpc.media.read import read_videos
 from vidpc.media.sources import Source
 from vidpc.outputs.overlay import TrackVideo
 from vidpc.outputs.sink import STDOUT, refuse_existing
-from vidpc.outputs.tracks import TrackWriter, open_tracks
+from vidpc.outputs.tracks import TrackWriter, choose_format, open_tracks
 from vidpc.presets import TrackConfig
 from vidpc.stream.batch import Item, group
 from vidpc.stream.prefetch import prefetch
@@ -216,6 +216,8 @@ def _check_targets(jobs: Sequence[Job], names: Sequence[str]) -> None:
     """Refuses, before any work, outputs that would replace an input, one another, or a file that may not be replaced."""
     taken = {os.path.realpath(name) for name in names}
     for job in jobs:
+        if job.tracks is not None:
+            choose_format(job.tracks, job.format)
         for target in filter(None, (job.tracks, job.render)):
             if target == STDOUT:
                 continue
