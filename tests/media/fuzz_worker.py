@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from vidpc.media.read import read_videos
-from vidpc.types import Closed, Frame, Opened, ReadOptions
+from vidpc.types import Closed, Frame, ReadOptions
 
 LIMITS = ReadOptions(max_pixels=1 << 22)
 
@@ -35,17 +35,17 @@ def mutate(data: bytes, seed: int) -> bytes:
 
 def read(path: Path) -> dict[str, object]:
     """What became of one file."""
-    frames, opened, closed = 0, False, None
+    times, closed = [], None
     started = time.monotonic()
     for item in read_videos([path], LIMITS):
         if isinstance(item, Frame):
-            frames += 1
+            times.append(float(item.time_s))
             item.rgb(16, 16)
-        opened |= isinstance(item, Opened)
         closed = item if isinstance(item, Closed) else closed
     return {
-        "frames": frames,
-        "opened": opened,
+        "frames": len(times),
+        "first_s": times[0] if times else None,
+        "last_s": times[-1] if times else None,
         "said": [*closed.warnings, *([str(closed.error)] if closed.error else [])],
         "seconds": time.monotonic() - started,
     }

@@ -8,7 +8,7 @@ from vidpc.media.orientation import Orientation, from_display_matrix, is_sane_as
 ONE = 1 << 16
 
 # The EXIF specification names for each value where row 0 and column 0 of the stored picture lie when it is displayed:
-# value -> (a, b, c, d) of the map (x, y) -> (a x + c y, b x + d y) up to a shift, and the displayed form of [[1, 2], [3, 4], [5, 6]].
+# value -> (a, b, c, d) of the map (x, y) -> (a x + c y, b x + d y) up to a shift, and [[1, 2], [3, 4], [5, 6]] displayed.
 EXIF = {
     1: ((1, 0, 0, 1), [[1, 2], [3, 4], [5, 6]]),  # top, left
     2: ((-1, 0, 0, 1), [[2, 1], [4, 3], [6, 5]]),  # top, right

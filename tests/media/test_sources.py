@@ -11,7 +11,7 @@ from vidpc.types import ReadOptions
 WITH_RATE = ReadOptions(input_fps=Fraction(10))
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path):
     for name in ("clip_10.mp4", "clip_9.MP4", "notes.txt", "poster.jpg"):
         (tmp_path / name).touch()
@@ -54,7 +54,7 @@ def test_a_list_names_one_input_a_line(folder):
 @pytest.mark.parametrize("text", ["", "# nothing\n", "a\0b"])
 def test_a_list_that_names_nothing_is_refused(tmp_path, text):
     (tmp_path / "list").write_text(text)
-    with pytest.raises(OpenError, match="names no input|expected a text file"):
+    with pytest.raises(OpenError, match=r"names no input|expected a text file"):
         expand([f"@{tmp_path}/list"])
 
 

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_recordings_joined_end_to_end_continue():
 
 def test_times_are_strictly_increasing_whatever_comes():
     result, _ = placed([5, 5, 5, 4.5, None, 0, 0, -3, 9, 9])
-    assert all(a < b for a, b in zip(result, result[1:], strict=False))
+    assert all(a < b for a, b in pairwise(result))
 
 
 def test_without_a_rate_the_last_step_is_the_interval():

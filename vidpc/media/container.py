@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidpc.errors import OpenError, SourceError
-from vidpc.media.pipe import is_pipe, open_named_pipe, open_pipe
+from vidpc.media.pipe import PipeReader, is_pipe, open_named_pipe, open_pipe
 from vidpc.media.sources import VIDEO_SUFFIXES, Source, shown
 from vidpc.types import ReadOptions
 
@@ -46,7 +46,7 @@ def translated(doing: str, kind: type[SourceError]) -> Iterator[None]:
 
 def reason(error: Exception) -> str:
     """Why something failed, in one line."""
-    if isinstance(error, InvalidDataError):
+    if isinstance(error, (InvalidDataError, EOFError)):
         return "its data are damaged, incomplete or no video"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return shown(text)
@@ -70,17 +70,25 @@ def _target(source: Source, options: ReadOptions, stack: ExitStack) -> tuple[Any
     if source.kind == "url":
         return _url(source, options, limits)
     if source.kind == "pipe":
-        return open_pipe(sys.stdin.buffer, "standard input", options), {"options": local}
+        return _pipe(sys.stdin.buffer, "standard input", options, stack), {"options": local}
     path = Path(os.path.abspath(source.name))  # noqa: PTH100 - resolve() would follow links and fail on loops
     if is_pipe(path):
         pipe = stack.enter_context(open_named_pipe(path, options.timeout_s))
-        return open_pipe(pipe, source.name, options), {"options": local}
+        return _pipe(pipe, source.name, options, stack), {"options": local}
     _refuse_unreadable(path)
     if path.suffix.lower() in VIDEO_SUFFIXES:
         # The prefix keeps concat:, subfile: and their like from being protocols.
         return f"file:{path}", {"options": local}
     # Other suffixes make FFmpeg choose a format by name (image2 for .jpg, which reads patterns): content shall decide.
     return Nameless(stack.enter_context(path.open("rb"))), {"options": local}
+
+
+def _pipe(pipe: BinaryIO, name: str, options: ReadOptions, stack: ExitStack) -> BinaryIO | PipeReader:
+    """The pipe or its copy, which is closed with the container; the pipe itself is not ours to close here."""
+    opened = open_pipe(pipe, name, options)
+    if opened is not pipe and not isinstance(opened, PipeReader):
+        stack.callback(opened.close)
+    return opened
 
 
 class Nameless:

@@ -3,7 +3,6 @@
 import os
 import select
 import stat
-import sys
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
@@ -29,11 +28,6 @@ class PipeReader:
             taken, self._head = self._head[:size], self._head[size:]
             return taken
         return self._pipe.read(size)
-
-    def close(self) -> None:
-        """Close the pipe, unless it is this process's own standard input."""
-        if self._pipe is not sys.stdin.buffer:
-            self._pipe.close()
 
 
 def is_pipe(path: Path) -> bool:
@@ -83,7 +77,7 @@ def _walk_boxes(pipe: BinaryIO, head: bytes) -> tuple[bytes, bool]:
 
 
 def _spool(pipe: BinaryIO, head: bytes, name: str, limit: int) -> BinaryIO:
-    spooled = tempfile.TemporaryFile(prefix="vidpc-")  # noqa: SIM115 - the reader closes it
+    spooled = tempfile.TemporaryFile(prefix="vidpc-")  # noqa: SIM115 - whoever opened the pipe closes it
     try:
         spooled.write(head)
         while chunk := pipe.read(_CHUNK):

@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidpc.errors import DecodeError, OpenError
-from vidpc.media.container import AV_ERRORS, is_countable, open_container, reason, translated, video_stream
+from vidpc.media.container import AV_ERRORS, is_countable, open_container, translated, video_stream
 from vidpc.media.facts import aspect_of
 from vidpc.media.picture import ArrayPicture, Scaler
 from vidpc.media.sources import Source, shown
@@ -186,7 +186,7 @@ class DecordAccess:
         try:
             pixels = self._reader.get_batch(list(indices)).asnumpy()
         except (_decord().DECORDError, *AV_ERRORS) as error:
-            raise DecodeError(f"cannot decode frames of {shown(self.info.path)} with decord: {reason(error)}") from error
+            raise DecodeError(f"cannot decode frames of {shown(self.info.path)} with decord: {_first(error)}") from error
         size = (self.info.width, self.info.height)
         return [
             Frame(ArrayPicture(picture, self._scaler), index, self._table.times_s[index], *size)
@@ -209,7 +209,12 @@ def _decord_reader(source: Source) -> Any:
         # fault_tol=0: by default decord hands out neighbours in place of damaged frames and says nothing.
         return decord.VideoReader(str(Path(source.name).absolute()), ctx=decord.cpu(0), fault_tol=0)
     except (decord.DECORDError, OSError, ValueError) as error:
-        raise OpenError(f"cannot open {shown(source.name)} with decord: {reason(error).splitlines()[0]}") from error
+        raise OpenError(f"cannot open {shown(source.name)} with decord: {_first(error)}") from error
+
+
+def _first(error: Exception) -> str:
+    """The first line of an error: decord adds a trace of its C++."""
+    return shown((str(error) or type(error).__name__).splitlines()[0])
 
 
 def _check(indices: Sequence[int], count: int) -> None:
