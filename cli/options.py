@@ -17,14 +17,11 @@ import tomllib
 import warnings
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from vidpc.errors import printable, unknown_name
-
-if TYPE_CHECKING:
-    from vidpc.types import ReadOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -169,22 +166,6 @@ source_options = _together(
     click.option("--strict", is_flag=True, help="Damage in the input is an error, not a warning."),
     click.option("--allow-url", is_flag=True, help="Allow http, https and rtsp addresses as inputs."),
 )
-
-
-def read_options(
-    *,
-    start: Fraction | None,
-    end: Fraction | None,
-    fps: Fraction | None,
-    stride: int,
-    input_fps: Fraction | None,
-    strict: bool,
-    allow_url: bool,
-) -> "ReadOptions":
-    """What ``source_options`` gave, as the reader takes it."""
-    from vidpc.types import ReadOptions  # not for --help: it brings numpy
-
-    return ReadOptions(start, end, fps, stride, input_fps, strict, allow_url)
 
 
 output_options = _together(

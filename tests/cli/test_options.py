@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner
 
 from vidpc.cli import options
-from vidpc.types import ReadOptions
 
 
 def run(decorator, *arguments):
@@ -51,11 +50,6 @@ def test_rates_are_exact(text, rate):
 @pytest.mark.parametrize("text", ["0", "-5", "1/0", "nan", "inf", "fast"])
 def test_wrong_rates_are_refused(text):
     assert "is no rate" in run(options.source_options, "--fps", text)
-
-
-def test_source_options_make_read_options():
-    values = run(options.source_options, "--start", "1", "--stride", "2", "--strict")
-    assert options.read_options(**values) == ReadOptions(start_s=Fraction(1), stride=2, strict=True)
 
 
 def test_device_options_start_with_the_engines_choice():
