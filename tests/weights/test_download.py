@@ -55,7 +55,8 @@ class Server:
         if handler.path != "/endless":
             handler.send_header("Content-Length", str(len(body)))
         if status == 206:
-            handler.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
+            shown = 0 if handler.path == "/elsewhere" else start
+            handler.send_header("Content-Range", f"bytes {shown}-{len(self.content) - 1}/{len(self.content)}")
         handler.end_headers()
         handler.wfile.write(body[: len(body) // 2] if handler.path == "/breaks" else body)
 
@@ -132,6 +133,30 @@ def test_server_that_cannot_resume_sends_all_again(server, target):
         fetch(Wanted([server.url("/breaks")]), target)
     server.answer = lambda handler, answer=server.answer: (setattr(handler, "path", "/forgetful"), answer(handler))
     assert fetch(Wanted([server.url("/breaks")]), target) == SHA256
+
+
+def test_part_from_another_place_is_refused(server, target):
+    with pytest.raises(WeightsError):
+        fetch(Wanted([server.url("/breaks")]), target)
+    server.answer = lambda handler, answer=server.answer: (setattr(handler, "path", "/elsewhere"), answer(handler))
+    with pytest.raises(WeightsError, match=f"expected bytes from {len(CONTENT) // 2} on"):
+        fetch(Wanted([server.url("/breaks")]), target)
+
+
+def test_damaged_note_on_a_part_starts_again(server, target):
+    target.parent.mkdir()
+    target.with_name("w.pth.part").write_bytes(b"junk")
+    target.with_name("w.pth.part.json").write_text("[}")
+    assert fetch(Wanted([server.url()], SHA256), target) == SHA256
+
+
+def test_page_in_between_does_not_cost_the_part(server, target):
+    with pytest.raises(WeightsError):
+        fetch(Wanted([server.url("/breaks")]), target)
+    server.answer = lambda handler, answer=server.answer: (setattr(handler, "path", "/page"), answer(handler))
+    with pytest.raises(WeightsError, match="web page"):
+        fetch(Wanted([server.url("/breaks")]), target)
+    assert target.with_name("w.pth.part").stat().st_size == len(CONTENT) // 2
 
 
 def test_web_page_is_not_saved_as_weights(server, target):

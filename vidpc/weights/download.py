@@ -72,8 +72,7 @@ def _fetch_first(wanted: Wanted, target: Path, progress: Progress) -> str:
 
 def _fetch_one(url: str, wanted: Wanted, target: Path, progress: Progress) -> str:
     part = target.with_name(f"{target.name}.part")
-    with _request(url, part) as response, _opened_part(response, part) as file:
-        _refuse(url, response)
+    with _request(url, part) as response, _opened_part(url, response, part) as file:
         digest, done = _digest_so_far(file)
         length = response.headers.get("Content-Length")
         total = done + int(length) if length and length.isdecimal() else wanted.size_bytes
@@ -102,11 +101,8 @@ def _fetch_one(url: str, wanted: Wanted, target: Path, progress: Progress) -> st
 def _request(url: str, part: Path) -> HTTPResponse:
     """The open response: the rest of the file where a part lies here and the server still has the same file."""
     headers = {"User-Agent": "vidpc", "Accept-Encoding": "identity"}
-    validator = _validator_file(part)
-    if part.is_file() and validator.is_file():
-        known = json.loads(validator.read_text(encoding="utf-8"))
-        if known.get("url") == url and part.stat().st_size:
-            headers |= {"Range": f"bytes={part.stat().st_size}-", "If-Range": known["validator"]}
+    if (known := _known_validator(url, part)) and part.is_file() and part.stat().st_size:
+        headers |= {"Range": f"bytes={part.stat().st_size}-", "If-Range": known}
     try:
         response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
@@ -114,19 +110,31 @@ def _request(url: str, part: Path) -> HTTPResponse:
             raise
         part.unlink()  # the part is as long as the file or longer: it cannot be what the server has
         raise WeightsError(f"{url}: the part that was here did not fit and was removed; run it again") from error
-    strong = response.headers.get("ETag") or response.headers.get("Last-Modified")
-    if strong and not strong.startswith("W/"):
-        validator.write_text(json.dumps({"url": url, "validator": strong}), encoding="utf-8")
-    else:
-        validator.unlink(missing_ok=True)
     return response
 
 
-def _opened_part(response: HTTPResponse, part: Path) -> IO[bytes]:
-    """The part file, open behind what it holds where the server goes on from there, else emptied."""
+def _opened_part(url: str, response: HTTPResponse, part: Path) -> IO[bytes]:
+    """The part file, open for what the server sends: to go on, or emptied where it sends all of it again."""
+    _refuse(url, response)
     size = part.stat().st_size if part.is_file() else 0
-    goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
+    goes_on = response.status == 206
+    if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+        raise WeightsError(f"{url}: the server sent {response.headers.get('Content-Range')}, expected bytes from {size} on")
+    strong = response.headers.get("ETag") or response.headers.get("Last-Modified")
+    if strong and not strong.startswith("W/"):
+        _validator_file(part).write_text(json.dumps({"url": url, "validator": strong}), encoding="utf-8")
+    else:
+        _validator_file(part).unlink(missing_ok=True)
     return part.open("r+b" if goes_on else "w+b")
+
+
+def _known_validator(url: str, part: Path) -> str | None:
+    """By what the server can tell that the file is still the one whose part lies here."""
+    try:
+        known = json.loads(_validator_file(part).read_text(encoding="utf-8"))
+        return str(known["validator"]) if known["url"] == url else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _digest_so_far(file: IO[bytes]) -> tuple[Any, int]:
