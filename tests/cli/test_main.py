@@ -152,7 +152,11 @@ def test_reader_that_goes_away_is_met_in_silence():
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "vidpc.cli", "models", "list"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "vidpc.cli", "models", "list"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
