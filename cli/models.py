@@ -11,7 +11,7 @@ from vidpc.weights import download, read, read_header, registry, store
 from vidpc.weights.convert import LAYOUTS, convert
 from vidpc.weights.registry import Entry
 
-from .options import choice_option, progress_option, verbose_option
+from .options import choice_option, complete_weights, progress_option, verbose_option
 from .progress import Progress
 
 
@@ -39,7 +39,7 @@ def list_weights(as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_weights)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 @verbose_option
 def show(name: str, as_json: bool) -> None:
@@ -54,7 +54,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_weights)
 @click.option("--all", "everything", is_flag=True, help="Every set of weights of the list.")
 @click.option("--offline", is_flag=True, help="Open no connection; use what was placed in the cache by hand.")
 @progress_option
@@ -77,7 +77,7 @@ def pull(names: tuple[str, ...], everything: bool, offline: bool, progress: str)
 
 
 @command.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_weights)
 @verbose_option
 def verify(names: tuple[str, ...]) -> None:
     """Check weights NAMES, or all that are on this machine: hash, header, shapes, numbers. Files may be given too."""

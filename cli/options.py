@@ -93,6 +93,19 @@ def choice_option(name: str, values: Sequence[str], **attributes: Any) -> Callab
     return click.option(name, type=one_of, metavar="|".join(values), shell_complete=complete, **attributes)
 
 
+def complete_weights(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of weights, for completion in the shell."""
+    from vidpc.weights import registry  # not for --help
+
+    return [name for name in registry.entries() if name.startswith(incomplete)]
+
+
+def _complete_presets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from vidpc import presets  # not for --help
+
+    return [name for name in presets.names() if name.startswith(incomplete)]
+
+
 def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """The pairs as a dict; a key that is given twice is an error, not a silent choice."""
     settings = dict(pairs)
@@ -174,8 +187,15 @@ output_options = _together(
 )
 
 model_options = _together(
-    click.option("--preset", metavar="NAME|FILE", help="Settings and weights that belong together."),
-    click.option("--model", metavar="NAME|FILE", help="Other weights than the preset's: see `vidpc models list`."),
+    click.option(
+        "--preset", metavar="NAME|FILE", shell_complete=_complete_presets, help="Settings and weights that belong together."
+    ),
+    click.option(
+        "--model",
+        metavar="NAME|FILE",
+        shell_complete=complete_weights,
+        help="Other weights than the preset's: see `vidpc models list`.",
+    ),
     click.option(
         "--set",
         "settings",

@@ -99,11 +99,20 @@ def test_overwrite_and_skip_existing_exclude_each_other():
         assert "exclude each other" in run(options.output_options, *order)
 
 
-def test_choices_complete_in_the_shell():
-    @click.command()
-    @options.progress_option
-    def command(progress):
-        pass
+def completions(decorator, name, incomplete):
+    command = click.command()(decorator(lambda **values: None))
+    option = next(option for option in command.params if option.name == name)
+    return [item.value for item in option.shell_complete(click.Context(command), incomplete)]
 
-    option = command.params[0]
-    assert [item.value for item in option.shell_complete(click.Context(command), "p")] == ["plain"]
+
+@pytest.mark.parametrize(
+    ("decorator", "name", "incomplete", "values"),
+    [
+        (options.progress_option, "progress", "p", ["plain"]),
+        (options.device_options, "precision", "f", ["fp32", "fp16"]),
+        (options.model_options, "model", "peo", ["people"]),
+        (options.model_options, "preset", "transtrack-mot", ["transtrack-mot17"]),
+    ],
+)
+def test_values_complete_in_the_shell(decorator, name, incomplete, values):
+    assert completions(decorator, name, incomplete) == values
