@@ -1,16 +1,16 @@
 """``vidpc track`` from the user's side, with a tiny untrained network on generated clips."""
 
-import importlib.util
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from make_media import Clip, write_video
 
 from vidpc import weights
 from vidpc.cli import track
@@ -37,19 +37,6 @@ RULES = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 Run = Callable[..., tuple[int, str, str]]
 
 
-def load_make_media() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_media", Path(__file__).parents[1] / "make_media.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_media"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-make_media = load_make_media()
-
-
 def write_weights(path: Path, rules: dict[str, object] | None = None) -> Path:
     torch.manual_seed(0)
     metadata = {
@@ -73,8 +60,8 @@ def run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     """Runs ``vidpc track`` in a folder with the clips a.mp4 (6 frames) and b.mp4 (3); returns code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # so that the command sets nothing that outlives the test
-    make_media.write_video(Path("a.mp4"), make_media.Clip(count=6))
-    make_media.write_video(Path("b.mp4"), make_media.Clip(count=3))
+    write_video(Path("a.mp4"), Clip(count=6))
+    write_video(Path("b.mp4"), Clip(count=3))
     small = ("--model", str(model), "--set", "short_side=48", "--set", "long_side=64", "--score", "0")
 
     def call(*arguments: str, settings: tuple[str, ...] = small) -> tuple[int, str, str]:
@@ -168,8 +155,8 @@ def test_a_single_bad_input_has_a_code_of_its_own(run: Run):
 
 
 def test_damage_is_a_warning_and_under_strict_an_error(run: Run):
-    fast = make_media.Clip(count=40, width=160, height=120, container_options={"movflags": "faststart"})
-    whole = make_media.write_video(Path("whole.mp4"), fast).read_bytes()
+    fast = Clip(count=40, width=160, height=120, container_options={"movflags": "faststart"})
+    whole = write_video(Path("whole.mp4"), fast).read_bytes()
     Path("cut.mp4").write_bytes(whole[: len(whole) * 3 // 4])
     code, _, err = run("cut.mp4", "--out", "tracks.json")
     assert code == 0
@@ -291,3 +278,29 @@ def test_help_loads_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
     assert "vidpc track street.mp4 --out tracks.json" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_and_leaves_no_file(model: Path, tmp_path: Path, number: int, code: int):
+    write_video(tmp_path / "long.mp4", Clip(count=2000))
+    # A shell without job control starts programs with Ctrl-C ignored: undone, so that the test does not depend on it.
+    program = f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import vidpc.pipeline as pipeline
+from vidpc.cli.main import main
+write, count = pipeline._Files.write, [0]
+def counted(self, result):
+    write(self, result)
+    count[0] += 1
+    if count[0] == 3:
+        os.kill(os.getpid(), {int(number)})
+pipeline._Files.write = counted
+sys.exit(main(["track", "long.mp4", "--out", "t.json", "--render", "t.mp4", "--model", {str(model)!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
