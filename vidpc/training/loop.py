@@ -90,6 +90,7 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False, init: dict[str, Ten
     if not run.train:
         raise PresetError("training: the labels hold no picture to train on")
     run.folder.mkdir(parents=True, exist_ok=True)
+    run = replace(run, train=[*run.train, *street_clips(recipe.streets, seed=recipe.seed)])
     with together(run.processes, lambda peers: _accompany(recipe, run, peers, resume, init)) as peers:
         state = _start(recipe, run, resume, init)
         with (run.folder / "log.jsonl").open("a" if resume else "w") as log:
@@ -147,7 +148,7 @@ def _items(recipe: Recipe, run: Run, start: int, peers: Peers) -> Iterator[dict[
     """This process's batches from step ``start`` to the end, in order, prepared by other processes."""
     options = SceneOptions(paste=recipe.paste, empty=recipe.empty)
     scenes = Scenes(
-        [*run.train, *street_clips(recipe.streets, seed=recipe.seed)],
+        run.train,
         dict(parse_weight(text) for text in recipe.set_weights),
         options,
     )

@@ -11,8 +11,9 @@ from vidpc import presets, weights
 from vidpc.errors import DeviceError, PresetError
 from vidpc.models.transtrack import TransTrack
 from vidpc.training.export import export
+from vidpc.training.footage import load
 from vidpc.training.loop import Run, read_checkpoint
-from vidpc.training.pictures import Clip, load_clips
+from vidpc.training.pictures import Clip
 from vidpc.training.recipe import Recipe
 
 
@@ -36,10 +37,8 @@ def prepare(
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"device {device}: CUDA is not available; train with --device cpu")
     folders: Sequence[Path | None] = images or [None] * len(labels)
-    train = [
-        clip for path, place in zip(labels, folders, strict=True) for clip in load_clips(path, images=place, split="train")
-    ]
-    measured: list[Clip] = [clip for path in val for clip in load_clips(path, split="val")]
+    train = [clip for path, place in zip(labels, folders, strict=True) for clip in load(path, images=place, split="train")]
+    measured: list[Clip] = [clip for path in val for clip in load(path, split="val")]
     return settings, Run(folder, train, measured, torch.device(device), processes=processes)
 
 
