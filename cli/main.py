@@ -7,7 +7,8 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 import click
@@ -102,7 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries say to programmers; -v brings it back
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with _log_on_stderr():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
     try:
         # Outside its standalone mode click hands errors and exit codes over instead of printing them its own way.
         code = cli.main(arguments or ["--help"], prog_name="vidpc", standalone_mode=False)
@@ -116,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, str(error), exit_code(error))
     except BrokenPipeError as error:
         return _fail(error, "", 1)
+    except MemoryError as error:
+        return _fail(error, f"out of memory {error}".strip(), 5)
     except Exception as error:  # noqa: BLE001 - the last place: a user meets one line, not a traceback
         return _fail(error, f"internal error: {type(error).__name__}: {error} (please report it, with what -v adds)", 1)
     return code if isinstance(code, int) else 0
@@ -131,6 +138,28 @@ def _fail(error: Exception, message: str, code: int) -> int:
         traceback.print_exception(error)
     _say(message)
     return code
+
+
+@contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Warnings of the library, one line each, dressed as the errors are; ``-v`` turns more of them on."""
+    logger, handler = logging.getLogger("vidpc"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("vidpc: %(levelname)s: %(message)s"))
+    handler.addFilter(_in_one_line)
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Changes a record before it is written: no control characters, lower case as in the errors."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    record.levelname = record.levelname.lower()
+    return True
 
 
 def _say(message: str) -> None:

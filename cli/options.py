@@ -7,12 +7,11 @@ Each decorator adds keyword arguments of the same name to the command:
     output_options   overwrite, skip_existing
     model_options    model, preset, settings (a dict of what --set gave)
     progress_option  progress
-    verbose_option   nothing: it sets the logging up
+    verbose_option   nothing: it turns the logging up
 """
 
 import logging
 import re
-import sys
 import tomllib
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vidpc.errors import printable, unknown_name
+from vidpc.errors import unknown_name
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -122,26 +121,11 @@ def _exclude_both(ctx: click.Context, param: click.Parameter, skip_existing: boo
 
 
 def _verbosity(ctx: click.Context, param: click.Parameter, count: int) -> None:
-    """Logging to stderr: warnings always, what happens with ``-v``, everything with ``-vv``. Never turned down again by a
-    subcommand that was called without ``-v`` itself."""
-    logger = logging.getLogger("vidpc")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("vidpc: %(levelname)s: %(message)s"))
-        handler.addFilter(_in_one_line)
-        logger.addHandler(handler)
-        logger.propagate = False
-        logger.setLevel(logging.WARNING)
+    """Turns the logging up, never down: the group and a command can both be given ``-v``."""
     if count:
-        logger.setLevel(logging.INFO if count == 1 else logging.DEBUG)
+        logger = logging.getLogger("vidpc")
+        logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO if count == 1 else logging.DEBUG))
         warnings.simplefilter("default")
-
-
-def _in_one_line(record: logging.LogRecord) -> bool:
-    """Dresses a record as the errors are: one line, lower case, no control characters."""
-    record.msg, record.args = printable(record.getMessage()), ()
-    record.levelname = record.levelname.lower()
-    return True
 
 
 def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:

@@ -19,12 +19,9 @@ HEAVY = ("torch", "torchvision", "open3d", "av", "decord", "numpy", "scipy", "PI
 
 @pytest.fixture(autouse=True)
 def as_before():
-    handler, logger = signal.getsignal(signal.SIGTERM), logging.getLogger("vidpc")
-    state = (logger.level, logger.propagate, list(logger.handlers))
+    handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
-    logger.level, logger.propagate, logger.handlers[:] = state
-    logging.getLogger("vidpc").manager._clear_cache()
 
 
 @pytest.fixture
@@ -115,6 +112,28 @@ def test_bugs_are_one_line_and_a_traceback_with_v(fail_with, capsys):
     assert capsys.readouterr().err.startswith("vidpc: error: internal error: ZeroDivisionError: oh")
     assert fail_with(ZeroDivisionError("oh"), "-v") == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_running_out_of_memory_is_5(fail_with, capsys):
+    assert fail_with(MemoryError("of 12 GiB")) == 5
+    assert capsys.readouterr().err == "vidpc: error: out of memory of 12 GiB\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "levels"), [((), ["warning"]), (("-v",), ["warning", "info"]), (("-vv",), ["warning", "info", "debug"])]
+)
+def test_log_goes_to_stderr_as_lines_without_control_characters(options, levels, monkeypatch, capsys):
+    def talk():
+        for level in ("warning", "info", "debug"):
+            getattr(logging.getLogger("vidpc.media"), level)("%s of a\x1b.mp4", level)
+
+    monkeypatch.setitem(
+        sys.modules, "vidpc.cli.failing", types.SimpleNamespace(command=click.Command("failing", callback=talk))
+    )
+    monkeypatch.setitem(COMMANDS, "failing", ("failing", "Talks."))
+    assert main([*options, "failing"]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"vidpc: {level}: {level} of a\\x1b.mp4" for level in levels]
+    assert logging.getLogger("vidpc").handlers == []
 
 
 def test_code_of_a_command_that_exits_is_kept(monkeypatch):
