@@ -21,10 +21,10 @@ def command() -> None:
 
 @command.command("track")
 @click.option(
-    "--labels", type=click.Path(path_type=Path), multiple=True, help="COCO-layout labels to train on; may be repeated."
+    "--labels", type=click.Path(path_type=Path), multiple=True, help="COCO document, .jsonl of runs, or sequence folder."
 )
 @click.option("--images", type=click.Path(path_type=Path), multiple=True, help="Folder of each label file's pictures: its own.")
-@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="Labels to measure on; pictures beside them.")
+@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
 @click.option("--recipe", default="people.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
 @click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
 @click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")

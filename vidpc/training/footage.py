@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vidpc.errors import OpenError
-from vidpc.evaluation.track_files import read_ground_truth
+from vidpc.evaluation.track_files import FIRST_PIXEL, read_ground_truth
 from vidpc.media.read import read_videos
 from vidpc.training.pictures import UNLINKED, Clip, Marks, Picture, join, load_clips
 from vidpc.types import U8, Closed, Frame
@@ -54,7 +54,7 @@ def load_sequence(folder: Path) -> list[Clip]:
             here = rows.frames == index + 1
             count = int(here.sum())
             ids = np.full(count, UNLINKED) if ignored else rows.ids[here]
-            parts.append(Marks(rows.boxes_xyxy[here].astype(np.float32), ids, np.full(count, ignored)))
+            parts.append(Marks((rows.boxes_xyxy[here] - FIRST_PIXEL).astype(np.float32), ids, np.full(count, ignored)))
         pictures.append(Picture(pixels, join(parts)))
     return [Clip(folder.name, tuple(pictures[i : i + CLIP_FRAMES])) for i in range(0, len(pictures), CLIP_FRAMES)]
 

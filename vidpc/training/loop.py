@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -71,7 +72,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint; nothing but tensors and plain values is unpickled."""
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise WeightsError(f"resuming from {path}: {str(error).splitlines()[0]}") from error
     return saved
 
@@ -147,11 +148,7 @@ def thinned(clips: list[Clip], count: int) -> list[Clip]:
 def _items(recipe: Recipe, run: Run, start: int, peers: Peers) -> Iterator[dict[str, Tensor]]:
     """This process's batches from step ``start`` to the end, in order, prepared by other processes."""
     options = SceneOptions(paste=recipe.paste, empty=recipe.empty)
-    scenes = Scenes(
-        run.train,
-        dict(parse_weight(text) for text in recipe.set_weights),
-        options,
-    )
+    scenes = Scenes(run.train, dict(parse_weight(text) for text in recipe.set_weights), options)
     early, late = (tuple(parse_size(text) for text in texts) for texts in (recipe.early_sizes, recipe.late_sizes))
     dataset = PairBatches(scenes, Sizes(early, late, recipe.late_from * peers.count), pairs=recipe.pairs, seed=recipe.seed)
     loader = torch.utils.data.DataLoader(
