@@ -1,0 +1,173 @@
+"""The whole of ``vidpc track`` against its parts, and its memory on a clip and on the same clip many times longer.
+
+rate     frames a second from file to track file, over the slower of decoding alone and the model alone, in turn
+memory   peak resident memory of a process for each length
+
+python benchmarks/pipeline.py rate street.mp4 --frames 200
+python benchmarks/pipeline.py memory street.mp4 --frames 60 --times 20
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
+
+import av
+import torch
+
+from vidpc import __version__
+from vidpc.engine.device import choose
+from vidpc.engine.infer import infer
+from vidpc.media.read import read_videos
+from vidpc.pipeline import TASKS, Job, Options, run
+from vidpc.presets import TrackConfig, load
+from vidpc.stream.batch import Item, group
+from vidpc.types import Frame, Sample
+
+HELD_FRAMES = 64  # prepared frames that the model alone is fed with, again and again
+
+
+def machine() -> dict[str, object]:
+    """What the figures depend on."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "av": av.__version__,
+        "vidpc": __version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def per_second(frames: int, work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return frames / (time.perf_counter() - began)
+
+
+def rates(clip: Path, config: TrackConfig, options: Options, rounds: int) -> dict[str, object]:
+    """Each part alone and all together, in turn, so that a busy moment of the machine hits all of them."""
+    frames = sum(isinstance(item, Frame) for item in read_videos([clip]))
+    device = choose(options.device, options.precision)
+    task = TASKS[TrackConfig](config, options, device, keep_frames=False)
+    held = [item for item in islice(task.samples(read_videos([clip])), HELD_FRAMES) if isinstance(item, Sample)]
+    samples = [held[n % len(held)] for n in range(frames)]
+    size = options.batch or device.auto_batch
+
+    def drain(items: Iterable[object]) -> None:
+        for _ in items:
+            pass
+
+    def batches() -> Iterable[list[Item]]:
+        return group(samples, size=size, max_bytes=1 << 30)
+
+    def whole() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            summary = run([Job(str(clip), tracks=f"{folder}/tracks.json")], config, options)
+        return summary.frames / summary.inputs[0].seconds
+
+    measured: dict[str, list[float]] = {"decode": [], "prepare": [], "model": [], "whole": []}
+    for _ in range(rounds):
+        measured["decode"].append(per_second(frames, lambda: drain(read_videos([clip]))))
+        measured["prepare"].append(per_second(frames, lambda: drain(task.samples(read_videos([clip])))))
+        measured["model"].append(per_second(frames, lambda: drain(infer(batches(), task.step, device=device))))
+        measured["whole"].append(whole())
+    ratios = [w / min(d, m) for w, d, m in zip(measured["whole"], measured["decode"], measured["model"], strict=True)]
+    return {
+        "frames": frames,
+        "batch": size,
+        "frames_per_s": {name: [round(value, 2) for value in values] for name, values in measured.items()},
+        "whole_over_slower_part": {"median": round(statistics.median(ratios), 3), "best": round(max(ratios), 3)},
+    }
+
+
+def repeated(clip: Path, target: Path, *, frames: int, times: int) -> None:
+    """The first ``frames`` packets of the clip's video, ``times`` times over, as they were coded."""
+    with av.open(str(clip)) as source, av.open(str(target), "w") as sink:
+        stream = source.streams.video[0]
+        copy = sink.add_stream_from_template(stream)
+        packets = [packet for packet in islice(source.demux(stream), frames) if packet.dts is not None]
+        length = packets[-1].dts - packets[0].dts + (packets[-1].duration or 1)
+        times_of = [(packet.pts, packet.dts) for packet in packets]
+        for k in range(times):
+            for packet, (pts, dts) in zip(packets, times_of, strict=True):
+                packet.pts, packet.dts, packet.stream = pts + k * length, dts + k * length, copy
+                sink.mux(packet)
+
+
+def peak_mb(clip: Path, arguments: list[str]) -> dict[str, float]:
+    """Peak resident memory of ``vidpc track`` on the clip, and its frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "tracks.json"
+        command = [sys.executable, "-m", "vidpc.cli", "track", str(clip), "--out", str(target), *arguments]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONSAFEPATH": "1"})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"vidpc track ended with {process.returncode}")
+        frames = len(json.loads(target.read_text())["frames"])
+    return {"frames": frames, "peak_mb": round(usage.ru_maxrss / 1024, 1)}
+
+
+def memory(clip: Path, arguments: list[str], *, frames: int, times: int) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        lengths = {}
+        for name, count in (("clip", 1), ("longer", times)):
+            path = Path(folder) / f"{name}.mp4"
+            repeated(clip, path, frames=frames, times=count)
+            lengths[name] = peak_mb(path, arguments)
+    return {**lengths, "longer_over_clip": round(lengths["longer"]["peak_mb"] / lengths["clip"]["peak_mb"], 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("rate", "memory"))
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--preset", default="people")
+    parser.add_argument("--model", help="a weights file in place of the preset's")
+    parser.add_argument("--frames", type=int, default=200, help="of the clip, from its beginning")
+    parser.add_argument("--times", type=int, default=20, help="memory: how much longer the long clip is")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--batch", type=int)
+    given = parser.parse_args()
+    facts = machine()
+    if given.what == "memory":
+        words = ["--preset", given.preset, "--device", given.device, "--precision", given.precision]
+        words += ["--batch", str(given.batch or "auto"), *(["--model", given.model] if given.model else [])]
+        figures = memory(given.clip, words, frames=given.frames, times=given.times)
+    else:
+        config = load(given.preset, TrackConfig, {"weights": given.model} if given.model else {})
+        options = Options(device=given.device, precision=given.precision, batch=given.batch)
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / "part.mp4"
+            repeated(given.clip, part, frames=given.frames, times=1)
+            figures = rates(part, config, options, given.rounds)
+    document = {"benchmark": f"pipeline {given.what}", "clip": given.clip.name, **figures, "machine": facts}
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
