@@ -174,15 +174,21 @@ def test_damage_in_the_middle_is_skipped_counted_and_ends_a_strict_run_there(tmp
 # 5: headers that lie
 
 
-def test_a_huge_sample_count_allocates_nothing(clip):
-    """stsz with one size for all and 2^30 samples; the table of chunks still tells the truth."""
+@pytest.mark.parametrize("each", [0, 1, 8])
+def test_more_samples_than_the_file_has_bytes_are_refused_before_ffmpeg_makes_room_for_them(clip, each):
+    """stsz: one size for all samples (0: a table follows), then their number. FFmpeg would take 24 bytes for each."""
     data = clip.read_bytes()
     at = data.index(b"stsz") + 4
-    lying = data[: at + 4] + struct.pack(">II", 8, 1 << 30) + data[at + 12 :]
-    clip.write_bytes(lying)
-    frames, closed = outcome(clip)
-    assert frames <= 24
-    assert closed.warnings or closed.error
+    clip.write_bytes(data[: at + 4] + struct.pack(">II", each, 1 << 30) + data[at + 12 :])
+    assert "it declares 1073741824 samples in" in str(error_of(clip))
+
+
+def test_more_samples_in_a_fragment_than_the_file_has_bytes_are_refused(tmp_path):
+    path = write_video(tmp_path / "a.mp4", Clip(container_options={"movflags": "frag_keyframe+empty_moov"}))
+    data = path.read_bytes()
+    at = data.index(b"trun") + 8
+    path.write_bytes(data[:at] + struct.pack(">I", 1 << 30) + data[at + 4 :])
+    assert "it declares 1073741824 samples in" in str(error_of(path))
 
 
 def test_chunk_offsets_outside_the_file(clip):

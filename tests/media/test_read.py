@@ -1,6 +1,7 @@
 """The right frames at the right times, of generated files."""
 
 import os
+import struct
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -319,6 +320,23 @@ def test_pictures_are_a_video_of_the_given_rate(tmp_path):
     assert times(frames) == [0, Fraction(1, 10), Fraction(3, 10)]
     assert np.array_equal(frames[2].rgb(), scene(4, 31, 17))
     assert closed.warnings == ("numbers without a picture between 1 and 4, their time passes: 1",)
+
+
+@pytest.mark.parametrize(
+    ("value", "quarters", "hflip"), [(3, 2, False), (6, 3, False), (8, 1, False), (2, 0, True), (5, 3, True), (7, 1, True)]
+)
+def test_the_orientation_in_a_photograph_is_applied(tmp_path, value, quarters, hflip):
+    """EXIF: 3 half a turn, 6 a quarter clockwise, 8 counter-clockwise, 2 mirrored, 5 and 7 as 6 and 8 and then mirrored."""
+    stored = scene(0, 64, 32)
+    path = write_picture(tmp_path / "a.jpg", stored)
+    data = path.read_bytes()
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, value, 0)
+    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    exif = b"Exif\0\0" + tiff
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+    _, (frame,), _ = read(path)
+    turned = np.rot90(stored, quarters)
+    assert_shows(frame, turned[:, ::-1] if hflip else turned)
 
 
 def test_a_damaged_picture_leaves_its_place_empty(tmp_path):

@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidpc.errors import OpenError, SourceError
+from vidpc.media.layout import impossible_count
 from vidpc.media.pipe import PipeReader, is_pipe, open_named_pipe, open_pipe
 from vidpc.media.sources import VIDEO_SUFFIXES, Source, shown
 from vidpc.types import ReadOptions
@@ -76,6 +77,8 @@ def _target(source: Source, options: ReadOptions, stack: ExitStack) -> tuple[Any
         pipe = stack.enter_context(open_named_pipe(path, options.timeout_s))
         return _pipe(pipe, source.name, options, stack), {"options": local}
     _refuse_unreadable(path)
+    if lie := impossible_count(path):
+        raise OpenError(f"cannot open {shown(path)}: {lie}")
     if path.suffix.lower() in VIDEO_SUFFIXES:
         # The prefix keeps concat:, subfile: and their like from being protocols.
         return f"file:{path}", {"options": local}

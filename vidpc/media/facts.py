@@ -12,6 +12,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from vidpc.media.colour import Colour, ColourTags, choose
+from vidpc.media.exif import orientation_of_jpeg
 from vidpc.media.orientation import Orientation, from_display_matrix, is_sane_aspect, square_pixels
 from vidpc.types import AudioInfo, VideoInfo
 
@@ -46,12 +47,12 @@ def colour_of(frame: VideoFrame) -> Colour:
     )
 
 
-def orientation_of(frame: VideoFrame) -> tuple[Orientation, list[str]]:
-    """The orientation in a picture's display matrix, and warnings."""
+def orientation_of(frame: VideoFrame, coded: bytes) -> tuple[Orientation, list[str]]:
+    """The orientation in a picture's display matrix, and warnings. ``coded`` is the packet that the picture came from."""
     try:
         data = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
     except ValueError:  # PyAV gives up on all side data when it meets a kind that it does not know
-        return Orientation(-frame.rotation % 360), []
+        return orientation_of_jpeg(coded) or Orientation(-frame.rotation % 360), []
     if data is None or data.buffer_size != _MATRIX_BYTES:
         return Orientation(), []
     orientation = from_display_matrix(struct.unpack("=9i", bytes(data)))
@@ -60,10 +61,10 @@ def orientation_of(frame: VideoFrame) -> tuple[Orientation, list[str]]:
     return orientation, []
 
 
-def view_of(frame: VideoFrame, aspect: Fraction | None) -> tuple[View, list[str]]:
+def view_of(frame: VideoFrame, coded: bytes, aspect: Fraction | None) -> tuple[View, list[str]]:
     """How pictures like this first one are displayed, and warnings."""
     colour = colour_of(frame)
-    orientation, warnings = orientation_of(frame)
+    orientation, warnings = orientation_of(frame, coded)
     if aspect is not None and not is_sane_aspect(aspect):
         warnings.append(f"the sample aspect ratio {aspect} is not believable: pixels are taken as square")
         aspect = None

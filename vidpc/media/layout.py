@@ -1,12 +1,17 @@
-"""Whether a file's outermost structure reaches its last byte: damage that FFmpeg reads over in silence."""
+"""What FFmpeg does not check of a file's structure: that it reaches the last byte, and that its counts can be true."""
 
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 _BOXES = frozenset(
     b"ftyp styp moov moof mdat imda mfra sidx ssix prft emsg free skip wide uuid udta meta meco pdin pnot PICT junk".split()
 )
+_NESTS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"})
+_MAX_DEPTH = 6
+_SAMPLES_A_BYTE = 8  # old QuickTime counts samples of compressed sound as they are played, up to some in a byte
 _MAX_BOXES = 1_000_000
 _TS_PACKETS = ((188, 188), (192, 188), (204, 204))  # size of a packet, distance of its last sync byte from the end
 _TS_SYNC = 0x47
@@ -29,22 +34,73 @@ def flaw(path: Path, container: str) -> str | None:
 def _flaw_of_boxes(file: BinaryIO, size: int) -> str | None:
     """An MP4 is a row of boxes, each with its length; the last one may say 0 and reach the end."""
     position = 0
-    for _ in range(_MAX_BOXES):
-        if position == size:
-            return None
-        file.seek(position)
-        header = file.read(16)
-        length = int.from_bytes(header[:4])
-        if length == 1 and len(header) == 16:
-            length = int.from_bytes(header[8:])
-        if header[4:8] not in _BOXES or (length < 8 and length != 0):
-            return f"no box that is known begins at byte {position}"
-        if length == 0:
-            return None
-        position += length
+    for box in _boxes(file, 0, size):
+        if box.kind not in _BOXES:
+            break
+        position = box.end
         if position > size:
             return f"the file is cut off: its last box ends {position - size} bytes after it"
+    return None if position == size else f"no box that is known begins at byte {position}"
+
+
+def impossible_count(path: Path) -> str | None:
+    """What an MP4 declares that it cannot hold, None where nothing.
+
+    FFmpeg makes an entry of its index for every declared sample before it reads one: a file of some kilobytes could claim
+    a thousand million.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        for box in _nested(file, 0, size):
+            count, bytes_each = _declared(file, box)
+            if count * bytes_each > size * _SAMPLES_A_BYTE:
+                return f"it declares {count} samples in {size} bytes"
     return None
+
+
+def _declared(file: BinaryIO, box: "_Box") -> tuple[int, int]:
+    """How many samples a box declares, and the least that each takes of the file."""
+    if box.kind not in (b"stsz", b"stz2", b"trun"):
+        return 0, 0
+    file.seek(box.start)
+    body = file.read(12)
+    if box.kind == b"trun":
+        return int.from_bytes(body[4:8]), 1
+    each = int.from_bytes(body[4:8]) if box.kind == b"stsz" else 0
+    return int.from_bytes(body[8:12]), max(1, each)
+
+
+def _nested(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator["_Box"]:
+    """Boxes and, where they are known to hold some, the boxes in them."""
+    for box in _boxes(file, start, end):
+        yield box
+        if box.kind in _NESTS and depth < _MAX_DEPTH:
+            yield from _nested(file, box.start, min(box.end, end), depth + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A box: its four letters, where its content begins and where it ends."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
+    """The boxes of a span, as long as their lengths make sense."""
+    position = start
+    for _ in range(_MAX_BOXES):
+        file.seek(position)
+        header = file.read(16)
+        length, content = int.from_bytes(header[:4]), 8
+        if length == 1:
+            length, content = int.from_bytes(header[8:]), 16
+        length = length or end - position
+        if len(header) < 8 or length < content or position >= end:
+            return
+        yield _Box(header[4:8], position + content, position + length)
+        position += length
 
 
 def _flaw_of_transport(file: BinaryIO, size: int) -> str | None:

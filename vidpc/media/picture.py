@@ -23,18 +23,24 @@ _SEMI_PLANAR = ("nv12",)
 _STRETCHED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
-class Scaler(threading.local):
+class Scaler:
     """One scaler a thread, kept from frame to frame: one for each frame grows memory, and one must not be shared at once."""
 
     def __init__(self) -> None:
-        self.reformatter = VideoReformatter()
+        self._of_thread = threading.local()
+
+    def _reformatter(self) -> VideoReformatter:
+        if not hasattr(self._of_thread, "reformatter"):
+            self._of_thread.reformatter = VideoReformatter()
+        reformatter: VideoReformatter = self._of_thread.reformatter
+        return reformatter
 
     def rgb(self, frame: VideoFrame, width: int, height: int) -> U8:
         """The coded picture as u8[height width 3], in the colours that its tags say."""
         shrinks = width <= frame.width and height <= frame.height
         is_same = width == frame.width and height == frame.height
         kernel = Interpolation.AREA if shrinks else Interpolation.BILINEAR
-        scaled = self.reformatter.reformat(
+        scaled = self._reformatter().reformat(
             frame,
             width,
             height,

@@ -160,7 +160,7 @@ class PyAVAccess:
         return frame if frame is not None and frame.pts == target else None
 
     def _displayed(self, frame: VideoFrame, index: int) -> Frame:
-        self._viewer = self._viewer or Viewer(frame, aspect_of(self._stream))
+        self._viewer = self._viewer or Viewer(frame, b"", aspect_of(self._stream))
         picture = self._viewer.picture(frame)
         return Frame(picture, index, self._table.times_s[index], self.info.width, self.info.height)
 

@@ -53,6 +53,7 @@ class VideoReading:
         self._followed = (stream,) if has_own_duration(stream) else (stream, *others)
         self._read_to_end = False
         self._skip = self._start_skip()
+        self._first_packet: Packet[VideoStream] | None = None
         decoded = self._decode()
         first = next(decoded, None)
         if first is None:
@@ -64,7 +65,8 @@ class VideoReading:
         self._damage.frames += self._skip.skipped
         if self._skip.last_s is not None:
             self._timeline.place(self._skip.last_s)
-        self._viewer = Viewer(first, aspect_of(stream))
+        self._viewer = Viewer(first, bytes(self._first_packet or b""), aspect_of(stream))
+        self._first_packet = None
         self._viewer.picture(first).rgb(
             _TRIAL, _TRIAL
         )  # a format that cannot be converted is refused here, not in another stage
@@ -96,6 +98,7 @@ class VideoReading:
 
     def _decode(self) -> Iterator[VideoFrame]:
         for packet in self._skip.packets(self._packets()):
+            self._first_packet = self._first_packet or (packet if self._damage.frames == 0 else None)
             try:
                 frames = packet.decode()
             except AV_ERRORS:

@@ -9,13 +9,16 @@ from vidpc.media.picture import Picture, Scaler
 
 
 class Viewer:
-    """Takes size, colours and orientation from the first frame; a later one of other colours or size brings its own."""
+    """Takes size, colours and orientation from the first frame; a later one of other colours or size brings its own.
 
-    def __init__(self, first: VideoFrame, aspect: Fraction | None) -> None:
+    ``coded`` is the packet of the first frame.
+    """
+
+    def __init__(self, first: VideoFrame, coded: bytes, aspect: Fraction | None) -> None:
         self._scaler = Scaler()
         self._tags = _tags(first)
         self._resized: set[tuple[int, int]] = set()
-        self.view, self.warnings = view_of(first, aspect)
+        self.view, self.warnings = view_of(first, coded, aspect)
 
     def picture(self, frame: VideoFrame) -> Picture:
         """The frame as it is displayed."""
