@@ -19,7 +19,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from ..ops.boxes import area, cxcywh_to_xyxy, inverse_sigmoid
+from ..ops.boxes import cxcywh_to_xyxy, inverse_sigmoid
 from ..ops.deformable import LevelShapes
 from .deformable import MLP, DecoderLayer, EncoderLayer
 from .resnet import ResNet
@@ -74,6 +74,7 @@ class Queries(NamedTuple):
 
     content: Tensor  # f32[b n width]
     references: Tensor
+    prior: Tensor | None = None  # f32[b n classes], the encoder head's logits
 
 
 class Carry(NamedTuple):
@@ -210,7 +211,8 @@ class TransTrack(nn.Module):
         best = distinct(proposals.logits.amax(dim=-1), proposals.boxes, self.config.queries)[..., None]
         content = proposals.content.gather(1, best.expand(-1, -1, self.config.width)).detach()
         boxes = proposals.boxes.gather(1, best.expand(-1, -1, 4)).detach()
-        return Queries(self.placed(content, boxes), boxes)
+        prior = proposals.logits.gather(1, best.expand(-1, -1, self.config.classes)).detach()
+        return Queries(self.placed(content, boxes), boxes, prior)
 
     def placed(self, content: Tensor, boxes: Tensor) -> Tensor:
         """Content that knows its box: without a place, queries could not tell a neighbour from their own double."""
@@ -218,7 +220,7 @@ class TransTrack(nn.Module):
 
     def detect(self, memory: Memory, queries: Queries, allowed: Tensor | None = None) -> Decoded:
         """The detection decoder: every layer refines the boxes of the one before (iterative box refinement)."""
-        targets, references = queries
+        targets, references = queries.content, queries.references
         hidden, boxes = [], []
         for layer, regress in zip(self.decoder, self.bbox_embed, strict=True):
             targets = layer(targets, on_levels(references, memory), memory.tokens, memory.shapes, memory.hidden, allowed)
@@ -247,15 +249,25 @@ class TransTrack(nn.Module):
         own = self.levels(images)
         pool = own if carry is None else [torch.cat(pair) for pair in zip(carry.levels, own, strict=True)]
         memory = self.encode(own, [level[previous] for level in pool], padding)
-        detected = self.detect(memory, self.queries(memory))
+        queries = self.queries(memory)
+        detected = self.detect(memory, queries)
         hidden, boxes = detected.hidden[-1], detected.boxes[-1]
         all_hidden = hidden if carry is None else torch.cat([carry.hidden, hidden])
         all_boxes = boxes if carry is None else torch.cat([carry.boxes, boxes])
         tracked = self.track(memory, all_hidden[previous], all_boxes[previous])
         classify = self.class_embed[-1]
-        return Output(
-            classify(hidden), boxes, classify(tracked.hidden[-1]), tracked.boxes[-1], Carry(tuple(own), hidden, boxes)
-        )
+        logits = judge(classify(hidden).float(), boxes, queries.prior)
+        return Output(logits, boxes, classify(tracked.hidden[-1]), tracked.boxes[-1], Carry(tuple(own), hidden, boxes))
+
+
+def judge(logits: Tensor, boxes: Tensor, prior: Tensor | None) -> Tensor:
+    """What counts of the decoder's logits: alone without a ``prior``, else averaged with it, and none for doubles."""
+    if prior is None:
+        return logits
+    logits = (logits + prior.float()) / 2
+    order = logits.amax(dim=-1).argsort(dim=1, descending=True)
+    is_double = doubles(boxes.gather(1, order[..., None].expand(-1, -1, 4)))
+    return logits.masked_fill(torch.zeros_like(is_double).scatter(1, order, is_double)[..., None], NOTHING)
 
 
 def refine(delta: Tensor, references: Tensor) -> Tensor:
@@ -312,25 +324,29 @@ def token_references(shapes: LevelShapes, valid_ratios: Tensor) -> Tensor:
     return torch.cat(points, dim=1)[:, :, None] * valid_ratios[:, None]
 
 
-DUPLICATE_IOU = 0.6
+DOUBLE_IOU = 0.6
+NOTHING = -12.0  # a logit that no threshold lets through, yet finite in half precision
 
 
 def distinct(scores: Tensor, boxes: Tensor, count: int) -> Tensor:
     """Tokens i64[b count] of the best proposals, those last that overlap a better one.
 
     Several tokens speak for each object. Queries that start from doubles leave the decoder to tell them apart, which it
-    learns last of all: on the built-in network this step alone raised the average precision from 0.27 to 0.44.
+    learns last of all: on the built-in network this step alone raised the average precision from 0.27 to 0.37.
     """
-    scores, best = scores.topk(min(3 * count, scores.shape[1]), dim=1)
-    corners = cxcywh_to_xyxy(boxes.gather(1, best[..., None].expand(-1, -1, 4)))
+    best = scores.topk(min(3 * count, scores.shape[1]), dim=1).indices
+    is_double = doubles(boxes.gather(1, best[..., None].expand(-1, -1, 4)))
+    return best.gather(1, is_double.int().argsort(dim=1, stable=True)[:, :count])
+
+
+def doubles(boxes: Tensor) -> Tensor:
+    """Which of the boxes cxcywh f32[b k 4], best first, overlap a better one: bool[b k]."""
+    corners, size = cxcywh_to_xyxy(boxes), boxes[..., 2:].prod(dim=-1)
     low = torch.maximum(corners[:, :, None, :2], corners[:, None, :, :2])
     high = torch.minimum(corners[:, :, None, 2:], corners[:, None, :, 2:])
     common = (high - low).clamp(min=0).prod(dim=-1)  # f32[b k k]
-    size = area(corners)
     iou = common / (size[:, :, None] + size[:, None] - common).clamp(min=1e-9)
-    is_double = (iou.tril(diagonal=-1) > DUPLICATE_IOU).any(dim=-1)
-    kept = is_double.int().argsort(dim=1, stable=True)[:, :count]
-    return best.gather(1, kept)
+    return (iou.tril(diagonal=-1) > DOUBLE_IOU).any(dim=-1)
 
 
 ANCHOR_TOKENS = 4.0  # side of an anchor in tokens of its level
