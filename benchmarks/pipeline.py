@@ -108,7 +108,7 @@ def repeated(clip: Path, target: Path, *, frames: int, times: int) -> None:
         stream = source.streams.video[0]
         copy = sink.add_stream_from_template(stream)
         packets = [packet for packet in islice(source.demux(stream), frames) if packet.dts is not None]
-        length = packets[-1].dts - packets[0].dts + (packets[-1].duration or 1)
+        length = max(packet.pts for packet in packets) - packets[0].dts + (packets[-1].duration or 1)
         times_of = [(packet.pts, packet.dts) for packet in packets]
         for k in range(times):
             for packet, (pts, dts) in zip(packets, times_of, strict=True):
@@ -116,18 +116,24 @@ def repeated(clip: Path, target: Path, *, frames: int, times: int) -> None:
                 sink.mux(packet)
 
 
+# VmHWM, for a process's ru_maxrss also counts what its parent held when it was started.
+_MEASURED = """
+import sys
+from vidpc.cli.main import main
+code = main(["track", *sys.argv[1:]])
+sys.stdout.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+sys.exit(code)
+"""
+
+
 def peak_mb(clip: Path, arguments: list[str]) -> dict[str, float]:
     """Peak resident memory of ``vidpc track`` on the clip, and its frames."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "tracks.json"
-        command = [sys.executable, "-m", "vidpc.cli", "track", str(clip), "--out", str(target), *arguments]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONSAFEPATH": "1"})
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"vidpc track ended with {process.returncode}")
+        command = [sys.executable, "-P", "-c", _MEASURED, str(clip), "--out", str(target), *arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         frames = len(json.loads(target.read_text())["frames"])
-    return {"frames": frames, "peak_mb": round(usage.ru_maxrss / 1024, 1)}
+    return {"frames": frames, "peak_mb": round(int(done.stdout) / 1024, 1)}
 
 
 def memory(clip: Path, arguments: list[str], *, frames: int, times: int) -> dict[str, object]:
