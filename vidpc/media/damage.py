@@ -27,7 +27,6 @@ class Claims:
     end_s: Fraction | None
     has_exact_end: bool = False  # the end is the video's own, not that of the longest stream
     interval_s: Fraction = Fraction(1, 25)
-    flaw: str | None = None
     is_interlaced: bool = False
 
 
@@ -60,7 +59,7 @@ class Damage:
 
     def missing(self, claims: Claims) -> list[str]:
         """What the whole file lacks against its own claims; only meaningful when it was read to its end."""
-        said = [claims.flaw] if claims.flaw else []
+        said = []
         if self._lacks_frames(claims):
             said.append(f"the file declares {claims.frame_count} pictures, {self.frames} could be read")
         elif self._swallowed(claims) > 0:
@@ -69,6 +68,13 @@ class Damage:
             shown = "unknown" if self.end_s is None else f"{float(self.end_s):.3f} s"
             said.append(f"the file declares an end at {float(claims.end_s or 0):.3f} s, its end is {shown}")
         return said
+
+    def unindexed(self, claims: Claims) -> list[str]:
+        """Pictures of an MP4 that its edit list leaves out."""
+        left_out = (claims.frame_count or 0) - self.discarded - self.frames
+        if left_out <= 0 or self._lacks_frames(claims) or not claims.container.startswith("mov"):
+            return []
+        return [f"pictures that the file declares and its edit list leaves out: {left_out}"]
 
     def surplus(self, claims: Claims) -> list[str]:
         """More pictures than the container declares."""

@@ -143,8 +143,8 @@ def declared_duration_s(container: InputContainer, stream: VideoStream) -> Fract
 
 
 def counted_from_zero_s(container: InputContainer, stream: VideoStream) -> Fraction:
-    """What Matroska's durations hold beside the video: they count from time zero, not from the first picture."""
-    if not container.format.name.startswith("matroska") or stream.start_time is None or stream.time_base is None:
+    """What durations of Matroska and FLV hold beside the video: they count from time zero, not from the first picture."""
+    if not container.format.name.startswith(("matroska", "flv")) or stream.start_time is None or stream.time_base is None:
         return Fraction(0)
     return stream.start_time * stream.time_base
 

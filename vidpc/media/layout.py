@@ -13,8 +13,8 @@ _NESTS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf
 _MAX_DEPTH = 6
 _SAMPLES_A_BYTE = 8  # old QuickTime counts samples of compressed sound as they are played, up to some in a byte
 _MAX_BOXES = 1_000_000
-_TS_PACKETS = ((188, 188), (192, 188), (204, 204))  # size of a packet, distance of its last sync byte from the end
-_TS_SYNC = 0x47
+_TS_SYNC = b"\x47"
+_TS_BLOCK = 8192  # packets that are looked at together
 
 
 def flaw(path: Path, container: str) -> str | None:
@@ -104,7 +104,14 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
 
 
 def _flaw_of_transport(file: BinaryIO, size: int) -> str | None:
-    file.seek(max(0, size - 204))
-    tail = file.read()
-    whole = any(size % step == 0 and len(tail) >= back and tail[-back] == _TS_SYNC for step, back in _TS_PACKETS)
-    return None if whole else "the file ends inside a transport packet"
+    """A transport stream is a row of packets of one size; each begins with the sync byte."""
+    file.seek(0)
+    head = file.read(5)
+    step, first = (192, 4) if head[:1] != _TS_SYNC else (204, 0) if size % 188 and not size % 204 else (188, 0)
+    if size % step:
+        return "the file ends inside a transport packet"
+    broken, block = 0, step * _TS_BLOCK
+    file.seek(first)
+    while data := file.read(block):
+        broken += len(data[::step]) - data[::step].count(_TS_SYNC)
+    return f"transport packets that are none: {broken}" if broken else None

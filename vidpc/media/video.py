@@ -46,6 +46,7 @@ class VideoReading:
         self, source: Source, container: InputContainer, stream: VideoStream, options: ReadOptions, warnings: list[str]
     ) -> None:
         self._container, self._stream, self._options = container, stream, options
+        self._path = Path(source.name) if source.kind == "file" and Path(source.name).is_file() else None
         self._damage = Damage()
         self._timeline = Timeline(plausible_interval(stream.average_rate))
         self._thinning = Thinning(options)
@@ -71,7 +72,7 @@ class VideoReading:
             _TRIAL, _TRIAL
         )  # a format that cannot be converted is refused here, not in another stage
         self._info = describe(source.name, container, stream, first, self._viewer.view, [*warnings, *self._viewer.warnings])
-        self._claims = _claims(source, self._info, container, stream)
+        self._claims = _claims(self._info, container, stream)
         self._is_interlaced = first.interlaced_frame
 
     @property
@@ -147,13 +148,17 @@ class VideoReading:
 
     def damage(self) -> list[str]:
         """What was lost, complete after the last frame."""
-        return self._damage.seen() + (self._damage.missing(self._settled()) if self._read_to_end else [])
+        if not self._read_to_end:
+            return self._damage.seen()
+        broken = flaw(self._path, self._info.container) if self._path else None
+        return self._damage.seen() + ([broken] if broken else []) + self._damage.missing(self._settled())
 
     def notes(self) -> list[str]:
         """Repaired times, gaps, surplus pictures, changes of size, and a span without a frame."""
         settled = self._settled()
         counted = settled.frame_count is not None
-        said = self._damage.surplus(settled) + ([] if counted else self._timeline.gaps())
+        said = self._damage.unindexed(settled) if self._read_to_end else []
+        said += self._damage.surplus(settled) + ([] if counted else self._timeline.gaps())
         return said + self._viewer.changes() + self._timeline.warnings() + self._thinning.warnings()
 
     def _settled(self) -> Claims:
@@ -161,7 +166,7 @@ class VideoReading:
         return replace(self._claims, interval_s=self._timeline.interval_s, is_interlaced=self._is_interlaced)
 
 
-def _claims(source: Source, info: VideoInfo, container: InputContainer, stream: VideoStream) -> Claims:
+def _claims(info: VideoInfo, container: InputContainer, stream: VideoStream) -> Claims:
     """What the container declares, taken while it is open."""
     return Claims(
         container=info.container,
@@ -171,5 +176,4 @@ def _claims(source: Source, info: VideoInfo, container: InputContainer, stream: 
         start_s=info.start_s,
         end_s=None if info.duration_s is None else info.start_s + info.duration_s,
         has_exact_end=info.container.startswith("matroska") and has_own_duration(stream),
-        flaw=flaw(Path(source.name), info.container) if source.kind == "file" and Path(source.name).is_file() else None,
     )
