@@ -24,8 +24,7 @@ TINY = {
     "check_every": 1,
     "streets": 0,
     "set_weights": [],
-    "early_sizes": ["96x64"],
-    "late_sizes": ["96x64"],
+    "sizes": ["0: 96x64"],
 }
 
 

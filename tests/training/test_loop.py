@@ -11,12 +11,12 @@ from vidpc.training.export import export
 from vidpc.training.loop import Run, read_checkpoint, thinned, train
 from vidpc.training.peers import Peers, together
 from vidpc.training.pictures import Clip, Marks, Picture
-from vidpc.training.recipe import Recipe, parse_size, parse_weight
+from vidpc.training.recipe import Recipe, parse_size, parse_stage, parse_weight
 from vidpc.training.runs import first_weights
 
 TINY = Recipe(
     stem=8, width=32, heads=2, decoder_layers=1, feedforward=32, queries=8, steps=4, warmup=1, decay_from=99, decoders_from=1,
-    late_from=3, early_sizes=("96x64",), late_sizes=("128x64",), pairs=1, learning_rate=1e-3, log_every=1, save_every=2,
+    sizes=("0: 96x64", "3: 128x64"), pairs=1, learning_rate=1e-3, log_every=1, save_every=2,
     check_every=2, seed=5, set_weights=(),
 )  # fmt: skip
 
@@ -51,7 +51,7 @@ def changed(recipe, **changes):
 
 
 def test_the_loss_falls(tmp_path):
-    lines = list(train(changed(TINY, steps=40, decoders_from=0, late_from=99), run_in(tmp_path)))
+    lines = list(train(changed(TINY, steps=40, decoders_from=0), run_in(tmp_path)))
     losses = [line["total"] for line in lines if line["event"] == "step"]
     assert np.median(losses[-10:]) < 0.85 * np.median(losses[:10])  # a batch may show nobody
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -146,8 +146,20 @@ def test_sizes_that_are_none(text):
         parse_size(text)
 
 
+@pytest.mark.parametrize("sizes", [(), ("5: 96x64",), ("0: 96x64", "9: 64x64", "4: 96x64")])
+def test_stages_begin_at_the_start_and_follow_each_other(sizes):
+    with pytest.raises(PresetError, match="expected the first at 0"):
+        changed(TINY, sizes=sizes)
+
+
+def test_a_stage_without_sizes():
+    with pytest.raises(PresetError, match="expected STEP"):
+        parse_stage("900:")
+
+
 def test_sizes_and_weights_are_read_from_words():
     assert parse_size("640x352") == (640, 352)
+    assert parse_stage("900: 384x320 448x256") == (900, [(384, 320), (448, 256)])
     assert parse_weight("street=2.5") == ("street", 2.5)
     with pytest.raises(PresetError, match="expected NAME=NUMBER"):
         parse_weight("street")

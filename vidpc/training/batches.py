@@ -1,6 +1,6 @@
 """Batches of pairs as tensors, drawn by step number, so that a resumed run sees what it would have seen."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,24 +17,18 @@ STD = (0.229, 0.224, 0.225)
 ALONE = 0.25  # share of pictures that are their own predecessor, as the first frame of a video is
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Canvas sizes (width, height), one drawn a step; ``late`` ones from step ``late_from`` on."""
-
-    early: tuple[tuple[int, int], ...]
-    late: tuple[tuple[int, int], ...]
-    late_from: int
-
-
 class PairBatches(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Item ``step`` is the batch of that step: ``pairs`` pairs, pictures 2i and 2i + 1 belong together."""
+    """Item ``step`` is the batch of that step: ``pairs`` pairs, pictures 2i and 2i + 1 belong together.
 
-    def __init__(self, scenes: Scenes, sizes: Sizes, *, pairs: int, seed: int) -> None:
-        self.scenes, self.sizes, self.pairs, self.seed = scenes, sizes, pairs, seed
+    ``stages`` says from which item on pictures have which sizes (width, height), of which one is drawn for a batch.
+    """
+
+    def __init__(self, scenes: Scenes, stages: Sequence[tuple[int, list[tuple[int, int]]]], *, pairs: int, seed: int) -> None:
+        self.scenes, self.stages, self.pairs, self.seed = scenes, stages, pairs, seed
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, step))
-        sizes = self.sizes.late if step >= self.sizes.late_from else self.sizes.early
+        sizes = next(sizes for start, sizes in reversed(self.stages) if step >= start)
         width, height = sizes[int(rng.integers(len(sizes)))]
         pairs = [self.scenes.draw(rng, width, height) for _ in range(self.pairs)]
         return collate(pairs, rng)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from vidpc.errors import PresetError, WeightsError
 from vidpc.models.transtrack import TransTrack
-from vidpc.training.batches import PairBatches, Sizes, to_batch
+from vidpc.training.batches import PairBatches, to_batch
 from vidpc.training.generated import street_clips
 from vidpc.training.losses import TrainingHeads, loss_parts
 from vidpc.training.peers import Peers, together
 from vidpc.training.pictures import Clip
-from vidpc.training.recipe import Recipe, parse_size, parse_weight
+from vidpc.training.recipe import Recipe, parse_stage, parse_weight
 from vidpc.training.scenes import SceneOptions, Scenes
 from vidpc.training.validation import validate
 
@@ -149,8 +149,8 @@ def _items(recipe: Recipe, run: Run, start: int, peers: Peers) -> Iterator[dict[
     """This process's batches from step ``start`` to the end, in order, prepared by other processes."""
     options = SceneOptions(paste=recipe.paste, empty=recipe.empty)
     scenes = Scenes(run.train, dict(parse_weight(text) for text in recipe.set_weights), options)
-    early, late = (tuple(parse_size(text) for text in texts) for texts in (recipe.early_sizes, recipe.late_sizes))
-    dataset = PairBatches(scenes, Sizes(early, late, recipe.late_from * peers.count), pairs=recipe.pairs, seed=recipe.seed)
+    stages = [(start * peers.count, sizes) for start, sizes in map(parse_stage, recipe.sizes)]
+    dataset = PairBatches(scenes, stages, pairs=recipe.pairs, seed=recipe.seed)
     loader = torch.utils.data.DataLoader(
         dataset,
         batch_size=None,

@@ -10,7 +10,7 @@ from vidpc.models.transtrack import TransTrackConfig
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One training run of a tracker. The defaults made the built-in ``people`` weights, stage by stage."""
+    """One training run of a tracker. ``configs/people.train.toml`` holds the values of the built-in ``people`` weights."""
 
     # model
     depths: tuple[int, ...] = (2, 2, 2, 2)
@@ -28,9 +28,8 @@ class Recipe:
     warmup: int = 200
     decay_from: int = 4200  # the learning rate falls from here to the end
     decoders_from: int = 1200  # before this only the encoder learns, from its dense heads: cheap, and all else needs it
-    late_from: int = 4800  # the late sizes from here
-    early_sizes: tuple[str, ...] = ("384x320", "320x384", "448x256")
-    late_sizes: tuple[str, ...] = ("640x352",)
+    # the step from which pictures have these sizes, one drawn a step; small ones first, where little is known yet
+    sizes: tuple[str, ...] = ("0: 320x256 288x288 384x224", "900: 384x320 320x320 384x256 448x256", "4400: 640x352")
     pairs: int = 4
     learning_rate: float = 6e-4
     final_rate: float = 0.02  # share of the learning rate that is left at the end
@@ -39,7 +38,7 @@ class Recipe:
     average: float = 0.999  # decay of the averaged weights, which are the ones that count
     seed: int = 1
     # data
-    set_weights: tuple[str, ...] = ("tud=2", "inria=0.5", "coco=3", "mall=1.5", "fight=0.5", "otb=2", "lobby=2", "football=1")
+    set_weights: tuple[str, ...] = ()  # how often a clip of a set is drawn, such as "street=2"; 1 where none is given
     paste: float = 0.45
     empty: float = 0.12
     streets: int = 0  # generated streets with drawn figures: sets of their own, called "street"
@@ -48,6 +47,13 @@ class Recipe:
     save_every: int = 250
     check_every: int = 500
     check_pictures: int = 80
+
+    def __post_init__(self) -> None:
+        starts = [parse_stage(text)[0] for text in self.sizes]
+        if not starts or starts != sorted(starts) or starts[0] != 0:
+            raise PresetError(f"sizes start at the steps {starts}: expected the first at 0 and the others after it")
+        for text in self.set_weights:
+            parse_weight(text)
 
     def model(self) -> TransTrackConfig:
         """The network that the recipe trains."""
@@ -83,6 +89,14 @@ def parse_size(text: str) -> tuple[int, int]:
     if not cross or not width.isdigit() or not height.isdigit() or min(int(width), int(height)) < 64:
         raise PresetError(f"picture size {text!r}: expected WIDTHxHEIGHT of at least 64, such as 640x352")
     return int(width), int(height)
+
+
+def parse_stage(text: str) -> tuple[int, list[tuple[int, int]]]:
+    """(first step, sizes) from words such as ``900: 384x320 448x256``."""
+    step, colon, sizes = text.partition(":")
+    if not colon or not step.strip().isdigit() or not sizes.split():
+        raise PresetError(f"sizes {text!r}: expected STEP: WIDTHxHEIGHT …, such as 900: 384x320 448x256")
+    return int(step), [parse_size(size) for size in sizes.split()]
 
 
 def parse_weight(text: str) -> tuple[str, float]:
