@@ -152,6 +152,15 @@ def test_stages_begin_at_the_start_and_follow_each_other(sizes):
         changed(TINY, sizes=sizes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"depths": (2, 2)}, "four stages"), ({"width": 40}, "multiple of 32"), ({"heads": 5}, "multiple of")],
+)
+def test_networks_that_cannot_be(changes, reason):
+    with pytest.raises(PresetError, match=reason):
+        changed(TINY, **changes)
+
+
 def test_a_stage_without_sizes():
     with pytest.raises(PresetError, match="expected STEP"):
         parse_stage("900:")

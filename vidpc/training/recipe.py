@@ -49,6 +49,10 @@ class Recipe:
     check_pictures: int = 80
 
     def __post_init__(self) -> None:
+        if len(self.depths) != 4:
+            raise PresetError(f"depths has {len(self.depths)} numbers, expected the blocks of four stages")
+        if self.width % 32 or self.width % self.heads:
+            raise PresetError(f"width {self.width}: expected a multiple of 32 and of the {self.heads} heads")
         starts = [parse_stage(text)[0] for text in self.sizes]
         if not starts or starts != sorted(starts) or starts[0] != 0:
             raise PresetError(f"sizes start at the steps {starts}: expected the first at 0 and the others after it")
