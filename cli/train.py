@@ -69,6 +69,19 @@ def track(**options: Any) -> None:
     click.echo(f"{options['out']}  sha256 {digest}")
 
 
+@command.command("check")
+@click.argument("file", type=click.Path(path_type=Path), metavar="WEIGHTS")
+@click.option("--val", type=click.Path(path_type=Path), multiple=True, required=True, help="Labels to measure on.")
+def check(file: Path, val: tuple[Path, ...]) -> None:
+    """AP50 and AP50:95 of a tracker's detections, as JSON: in all, and for each set that the labels name.
+
+    Pictures whose split is train are left out.
+    """
+    from vidpc.training.runs import measure
+
+    click.echo(json.dumps(measure(file, val), indent=2))
+
+
 def _overrides(options: Mapping[str, Any]) -> dict[str, Any]:
     named = {key: options[key] for key in ("steps", "seed") if options[key] is not None}
     return {**dict(options["settings"]), **named}

@@ -63,6 +63,9 @@ def test_a_run_writes_weights_and_figures_and_can_be_resumed(tmp_path):
     file = weights.read(out)
     assert written == f"{out}  sha256 {file.sha256}"
     assert file.header.licence == "mine"
+    checked = CliRunner().invoke(command, ["check", str(out), "--val", str(path)])
+    assert checked.exit_code == 0, checked.exception
+    assert json.loads(checked.stdout)["all"]["pictures"] == 2
     again = run("--labels", path, "--run", folder, "--out", out, "--steps", 2, "--resume", "--overwrite")
     assert again.exit_code == 0, again.exception
     events = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]

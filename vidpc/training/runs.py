@@ -10,11 +10,13 @@ from torch import Tensor
 from vidpc import presets, weights
 from vidpc.errors import DeviceError, PresetError
 from vidpc.models.transtrack import TransTrack
+from vidpc.tasks.track import build_model
 from vidpc.training.export import export
 from vidpc.training.footage import load
 from vidpc.training.loop import Run, read_checkpoint
 from vidpc.training.pictures import Clip
 from vidpc.training.recipe import Recipe
+from vidpc.training.validation import validate
 
 
 def prepare(
@@ -48,6 +50,14 @@ def first_weights(path: Path, recipe: Recipe) -> dict[str, Tensor]:
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if value.is_floating_point()}
     file = weights.read(path, expected=shapes)
     return {**model.state_dict(), **{name: tensor.float() for name, tensor in file.tensors.items()}}
+
+
+def measure(file: Path, val: Sequence[Path]) -> dict[str, dict[str, float]]:
+    """What the weights in a file reach on labelled pictures, under ``all`` and under each set's name."""
+    clips = [clip for path in val for clip in load(path, split="val")]
+    if not clips:
+        raise PresetError(f"{', '.join(map(str, val))}: no picture to measure on; those whose split is train do not count")
+    return validate(build_model(weights.read(file)), clips)
 
 
 def finish(out: Path, recipe: Recipe, run: Run, *, licence: str) -> str:

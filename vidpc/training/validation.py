@@ -49,5 +49,10 @@ def validate(model: TransTrack, clips: list[Clip]) -> dict[str, dict[str, float]
     for name in ["all", *sorted({name for name, _ in named})]:
         rows = [row for row, (own, _) in enumerate(named) if name in ("all", own)]
         result = average_precision([found[row] for row in rows], [labelled(named[row][1]) for row in rows])
-        scores[name] = {"ap50": round(result.ap50, 4), "ap": round(result.ap, 4), "pictures": len(rows)}
+        scores[name] = {"ap50": _figure(result.ap50), "ap": _figure(result.ap), "pictures": len(rows)}
     return scores
+
+
+def _figure(share: float) -> float:
+    """Four decimals; 0 where there was nobody to find, which JSON could not say otherwise."""
+    return round(share, 4) if np.isfinite(share) else 0.0
