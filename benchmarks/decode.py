@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -153,6 +152,12 @@ def peak_mb(way: str, path: Path) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def _high_water_mb() -> float:
+    # Not getrusage: its peak is inherited from the parent across fork and exec.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -163,7 +168,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peak:
         WAYS[arguments.peak[0]](Path(arguments.peak[1]))
-        sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+        sys.stdout.write(str(_high_water_mb()))
         return
     with tempfile.TemporaryDirectory() as folder:
         clip, long = Path(folder, "clip.mp4"), Path(folder, "long.mp4")
