@@ -1,7 +1,7 @@
 """The five calls of a run, composed: decode, window and prepare, batch and model, postprocess, sink.
 
-    read ── prefetch ── task.samples ── group ── prefetch ── infer ── task.results ── sinks
-    └ a thread ┘        └──────── a thread ────────┘         └────── the caller's ────────┘
+    read ── prefetch ── task.samples ── group ── prefetch ── infer ── task.results ── prefetch ── sinks
+    └─ a thread ─┘      └────── a thread ──────┘             └───── a thread ────┘             the caller's
 
 The one file that knows every room. Each call is a generator, and all of them are closed from the sink back to the source,
 whatever ends the run.
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from vidpc import __version__
-from vidpc.engine.device import Device, choose, settle_cpu
+from vidpc.engine.device import Device, choose, keep_freed_memory
 from vidpc.engine.infer import Output, infer
 from vidpc.engine.prepare import prepare
 from vidpc.engine.timing import Stopwatch
@@ -43,6 +43,7 @@ Progress = Callable[[int, int, int | None, float], None]
 
 _DECODED_BYTES = 64 << 20  # frames that wait to be prepared: 20 of 1080p
 _BATCH_BYTES = 256 << 20
+_WRITTEN_BYTES, _RESULT_BYTES = 32 << 20, 1 << 12  # results that wait to be written, and a guess at one without a frame
 _ONE_ITEM = 0  # as a bound by bytes: a single item may always wait
 
 
@@ -168,7 +169,7 @@ def run(
 
 def _track_task(config: TrackConfig, options: Options, device: Device, *, keep_frames: bool) -> TrackTask:
     if not device.is_cuda:
-        settle_cpu()
+        keep_freed_memory()
     weights = registry.load(config.weights)
     task = TrackTask(
         config,
@@ -185,9 +186,7 @@ def _track_task(config: TrackConfig, options: Options, device: Device, *, keep_f
 TASKS = {TrackConfig: _track_task}
 
 
-def expand(arguments: Sequence[str], reading: ReadOptions) -> list[Source]:
-    """The inputs that the arguments of a command line name: see ``media.sources.expand``."""
-    return sources.expand(arguments, reading)
+expand = sources.expand  # the arguments of a command line to the inputs that they name
 
 
 def expected_frames(info: VideoInfo, reading: ReadOptions) -> int | None:
@@ -304,6 +303,7 @@ def drive(
         batches = stage("wait for prepare", prefetch(batches, max_bytes=_ONE_ITEM, size_of=_batch_bytes))
         outputs = stage("engine", infer(batches, task.step, device=device, stopwatch=watch))
         results = stage("postprocess", task.results(outputs))
+        results = stage("wait for results", prefetch(results, max_bytes=_WRITTEN_BYTES, size_of=_result_bytes))
         stack.enter_context(ledger)
         for result in results:
             with watch.measure("write"):
@@ -312,6 +312,11 @@ def drive(
 
 def _frame_bytes(item: FrameItem) -> int:
     return item.nbytes if isinstance(item, Frame) else 0
+
+
+def _result_bytes(item: Opened | Result | Closed) -> int:
+    frame = None if isinstance(item, (Opened, Closed)) else item.frame
+    return _RESULT_BYTES if frame is None else frame.nbytes
 
 
 def _batch_bytes(batch: Sequence[Item]) -> int:

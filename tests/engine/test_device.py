@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidpc.engine import device as devices
-from vidpc.engine.device import available_cpus, choose, settle_cpu
+from vidpc.engine.device import available_cpus, choose, use_cpu_threads
 from vidpc.errors import DeviceError
 
 
@@ -112,9 +112,9 @@ def test_threads_follow_the_cpus_unless_the_user_said_otherwise(monkeypatch: pyt
     try:
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         monkeypatch.setattr(devices, "available_cpus", lambda: 1)
-        assert settle_cpu() == 1
+        assert use_cpu_threads() == 1
         torch.set_num_threads(2)
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        assert settle_cpu() == 2
+        assert use_cpu_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -21,7 +21,7 @@ _CUDA_BATCH = 16
 # Measured with a small network at 640x360 on one core: 0.142 s of CPU a frame alone, 0.153 in twos, fours and eights. A batch
 # buys a CPU nothing, and costs memory.
 _CPU_BATCH = 1
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of glibc's mallopt
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +105,27 @@ def _float32_products(precision: str) -> Iterator[None]:
             home.fp32_precision = old
 
 
-def settle_cpu() -> int:
-    """Makes this process ready to compute on its CPUs; returns with how many threads.
+def use_cpu_threads() -> int:
+    """Lets torch compute with as many threads as this process has CPUs, unless ``OMP_NUM_THREADS`` has a say; returns them.
 
-    ``OMP_NUM_THREADS`` has the last word on threads. Not undone: it concerns the process, as torch's threads do.
+    It holds for calls from the calling thread alone, so it is called on the thread that runs the model.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(available_cpus())
-    _keep_freed_memory()
     return torch.get_num_threads()
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Tells glibc to keep large freed blocks for the next batch instead of giving them back page by page.
 
     Faulting them in again took a fifth of a small network's CPU time (0.189 s a frame against 0.150 in batches of four).
+    For the whole process, and only for threads that start later: the memory of threads of their own is always given back.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # None: another C library
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

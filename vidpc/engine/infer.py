@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidpc.engine.device import Device
+from vidpc.engine.device import Device, use_cpu_threads
 from vidpc.engine.timing import Stopwatch
 from vidpc.errors import OutOfMemoryError
 from vidpc.types import Closed, Opened, Sample
@@ -118,6 +118,7 @@ class _CpuRunner:
 
     def __init__(self, step: Step, device: Device, stopwatch: Stopwatch) -> None:
         self._step, self.device, self._watch = step, device, stopwatch
+        use_cpu_threads()
 
     def launch(self, samples: Sequence[Sample], carry: Any) -> tuple[Callable[[], Arrays], Any]:
         with self._watch.measure("copy"):
