@@ -282,7 +282,7 @@ def test_help_loads_no_torch():
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_and_leaves_no_file(model: Path, tmp_path: Path, number: int, code: int):
-    write_video(tmp_path / "long.mp4", Clip(count=2000))
+    write_video(tmp_path / "long.mp4", Clip(count=300))
     # A shell without job control starts programs with Ctrl-C ignored: undone, so that the test does not depend on it.
     program = f"""
 import os, signal, sys
