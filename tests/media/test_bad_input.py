@@ -328,7 +328,7 @@ def test_playlists_reach_nothing(tmp_path, clip):
         for suffix in (".m3u8", ".mp4", ".ffconcat", ".sdp", ".mpd", ".txt"):
             path = tmp_path / f"list{suffix}"
             path.write_text(text)
-            error_of(path)
+            assert isinstance(error_of(path), OpenError)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.mp4", "https://127.0.0.1:9/a.mp4", "rtsp://127.0.0.1:9/a"])

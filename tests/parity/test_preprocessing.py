@@ -1,11 +1,12 @@
 """Resizing against the two published programs of TransTrack."""
 
-import importlib.util
 import json
 from pathlib import Path
 
+import fill
 import pytest
 import torch
+import vectors
 
 from vidpc.ops import image
 
@@ -13,14 +14,6 @@ HERE = Path(__file__).parent
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fill, vectors = load("fill"), load("vectors")
 META = json.loads((HERE / "preprocessing.json").read_text())
 
 

@@ -1,13 +1,14 @@
 """TransTrack at its published size against the numbers of the authors' code, from a checkpoint in the published layout."""
 
-import importlib.util
 import json
 from fractions import Fraction
 from pathlib import Path
 
+import fill
 import numpy as np
 import pytest
 import torch
+import vectors
 
 from vidpc import weights
 from vidpc.ops.boxes import cxcywh_to_xyxy
@@ -20,14 +21,6 @@ HERE = Path(__file__).parent
 PERSON = 1  # logit
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fill, vectors = load("fill"), load("vectors")
 META = json.loads((HERE / "transtrack.json").read_text())
 
 

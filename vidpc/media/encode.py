@@ -81,11 +81,10 @@ class VideoWriter:
                 raise OutputError(f"cannot write {shown(self.path)}: it is the input, choose another name")
 
     def __enter__(self) -> Self:
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self._abandon)
             self._open()
-        except BaseException:
-            self._abandon()
-            raise
+            on_failure.pop_all()
         return self
 
     def _open(self) -> None:
@@ -173,18 +172,20 @@ class VideoWriter:
         if kind is not None:
             self._abandon()
             return
+        with ExitStack() as on_failure:
+            on_failure.callback(self._abandon)
+            self._complete()
+            on_failure.pop_all()
+
+    def _complete(self) -> None:
         try:
             self._mux(self._stream.encode(None))
             self._copy_sound(None)
             self._stack.close()
             self._container.close()
             self._part.replace(self.path)
-        except _WRITE_ERRORS as failure:
-            self._abandon()
-            raise self._failed(failure) from failure
-        except BaseException:
-            self._abandon()
-            raise
+        except _WRITE_ERRORS as error:
+            raise self._failed(error) from error
 
     def _abandon(self) -> None:
         """Close everything and leave no file behind."""

@@ -4,6 +4,7 @@ A format is a class with three steps, ``head``, ``frame`` and ``tail``, which re
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -55,19 +56,12 @@ class TrackWriter:
 
     def __init__(self, target: str | Path, form: TrackFormat, *, overwrite: bool) -> None:
         self._target, self._form = target, form
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(form.close)
             self._sink = open_sink(target, overwrite=overwrite)
-            self._start()
-        except BaseException:
-            form.close()
-            raise
-
-    def _start(self) -> None:
-        try:
-            self._sink.write(self._form.head())
-        except BaseException:
-            self._sink.discard()
-            raise
+            on_failure.callback(self._sink.discard)
+            self._sink.write(form.head())
+            on_failure.pop_all()
 
     def __enter__(self) -> "TrackWriter":
         return self

@@ -7,7 +7,7 @@ split, and a process that waits once a step suffers less from busy cores than on
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,19 +45,17 @@ def together(count: int, work: Callable[[Peers], None]) -> Iterator[Peers]:
         meeting = (Path(folder) / "meeting").as_uri()
         context = multiprocessing.get_context("fork")  # pictures in memory are shared, not copied
         others = [context.Process(target=_join, args=(meeting, Peers(rank, count), work)) for rank in range(1, count)]
-        for other in others:
-            other.start()
-        _enter(meeting, Peers(0, count))
-        try:
+        with ExitStack() as group, ExitStack() as at_end:  # the group outlives its processes
+            for other in others:
+                other.start()
+                at_end.callback(other.join)
+            on_failure = at_end.enter_context(ExitStack())
+            for other in others:
+                on_failure.callback(other.terminate)
+            _enter(meeting, Peers(0, count))
+            group.callback(torch.distributed.destroy_process_group)
             yield Peers(0, count)
-        except BaseException:
-            for other in others:
-                other.terminate()
-            raise
-        finally:
-            for other in others:
-                other.join()
-            torch.distributed.destroy_process_group()
+            on_failure.pop_all()
 
 
 def _enter(meeting: str, place: Peers) -> None:
