@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vidpc.pipeline import InputSummary, Job, Summary
 
 FORMATS = {"json": ".json", "jsonl": ".jsonl", "mot": ".txt", "csv": ".csv", "coco": ".coco.json"}
-DEFAULT_PRESET, RELEASED_PRESET = "people", "transtrack-mot17"
+DEFAULT_PRESET, RELEASED_PRESET = "people", "transtrack"
 _STDOUT = "-"
 
 EXAMPLES = """\b
@@ -133,7 +133,7 @@ def _preset_for(weights: str | None) -> str:
     if weights is None:
         return DEFAULT_PRESET
     for name in presets.names():
-        if not name.endswith(".train") and presets.load(name, TrackConfig).weights == weights:
+        if presets.load(name, TrackConfig).weights == weights:
             return name
     if registry.is_path(weights):
         is_released = "short_side" in read_header(weights).input

@@ -70,6 +70,11 @@ class TrackConfig:
 
 def names() -> list[str]:
     """The presets that come with vidpc, sorted."""
+    return [name for name in _shipped() if not name.endswith(".train")]
+
+
+def _shipped() -> list[str]:
+    """Presets, and the recipes of training (``people.train``)."""
     files = resources.files("vidpc.configs").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
@@ -101,8 +106,8 @@ def _read(preset: str) -> dict[str, Any]:
         if not path.is_file():
             raise PresetError(f"preset {preset}: no such file")
         return _parse(path.read_bytes(), preset)
-    if preset not in names():
-        raise PresetError(unknown_name("preset", preset, names()))
+    if preset not in _shipped():
+        raise PresetError(unknown_name("preset", preset, _shipped()))
     return _parse(resources.files("vidpc.configs").joinpath(f"{preset}.toml").read_bytes(), preset)
 
 

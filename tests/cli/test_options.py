@@ -111,7 +111,7 @@ def completions(decorator, name, incomplete):
         (options.progress_option, "progress", "p", ["plain"]),
         (options.device_options, "precision", "f", ["fp32", "fp16"]),
         (options.model_options, "model", "peo", ["people"]),
-        (options.model_options, "preset", "transtrack-mot", ["transtrack-mot17"]),
+        (options.model_options, "preset", "trans", ["transtrack"]),
     ],
 )
 def test_values_complete_in_the_shell(decorator, name, incomplete, values):

@@ -265,7 +265,7 @@ def test_weights_choose_their_preset(tmp_path: Path):
     own = write_weights(tmp_path / "own.safetensors")
     assert [track._preset_for(name) for name in (None, "people", str(own))] == ["people"] * 3
     for name in (str(released), "transtrack-mot17-crowdhuman", "transtrack-crowdhuman"):
-        assert track._preset_for(name) == "transtrack-mot17"
+        assert track._preset_for(name) == "transtrack"
 
 
 def test_formats_are_those_of_the_library():

@@ -11,7 +11,7 @@ import torch
 from vidpc import weights
 from vidpc.engine.device import choose
 from vidpc.engine.infer import infer
-from vidpc.errors import PresetError, WeightsError
+from vidpc.errors import DecodeError, PresetError, WeightsError
 from vidpc.models.transtrack import TransTrack, TransTrackConfig
 from vidpc.ops import image
 from vidpc.presets import AssociationSettings, TrackConfig
@@ -135,6 +135,29 @@ def test_frames_are_kept_only_when_asked(tiny):
     dropped = run(TrackTask(config(), tiny), video(0, 1, seed=5), batch=1)[1]
     assert kept.frame.index == 0
     assert dropped.frame is None
+
+
+class Unreadable:
+    nbytes = 0
+
+    def rgb(self, width, height):
+        raise DecodeError("cannot convert")
+
+    def planes(self):
+        return None
+
+
+def test_a_picture_that_cannot_be_converted_ends_its_own_input_alone(tiny):
+    def items():
+        yield Opened(0, None)
+        yield Frame(Unreadable(), 0, Fraction(0), 96, 64)
+        yield Frame(Unreadable(), 1, Fraction(1), 96, 64)
+        yield Closed(0)
+        yield from video(1, 1, seed=6)
+
+    out = run(TrackTask(config(), tiny), items(), batch=2)
+    assert [type(item).__name__ for item in out] == ["Opened", "Closed", "Opened", "TrackResult", "Closed"]
+    assert isinstance(out[1].error, DecodeError)
 
 
 def test_labels_come_from_the_columns_that_the_weights_name(tiny):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidpc.errors import PresetError, WeightsError, unknown_name
+from vidpc.errors import PresetError, SourceError, WeightsError, unknown_name
 from vidpc.models.transtrack import Carry, TransTrack, TransTrackConfig
 from vidpc.ops import image
 from vidpc.ops.boxes import cxcywh_to_xyxy
@@ -82,14 +82,21 @@ class TrackTask:
         self._keep_frames, self._on_device = keep_frames, on_device
 
     def samples(self, items: Iterable[Opened | Frame | Closed]) -> Iterator[Sample | Opened | Closed]:
-        """Each frame as one sample, everything else as it is."""
-        stream = 0
+        """Each frame as one sample, everything else as it is; an input with a frame that cannot be converted ends there."""
+        stream, failed = 0, -1
         for item in items:
-            if isinstance(item, Frame):
-                yield self._sample(item, stream)
-            else:
+            if not isinstance(item, Frame):
                 stream = item.stream
-                yield item
+                if stream != failed:
+                    yield item
+            elif stream != failed:
+                try:
+                    sample = self._sample(item, stream)
+                except SourceError as error:  # a picture that cannot be converted ends its own input alone
+                    failed = stream
+                    yield Closed(stream, error=error)
+                else:
+                    yield sample
 
     def step(
         self, tensors: Mapping[str, Tensor], streams: Sequence[int], carry: TrackCarry | None
@@ -97,10 +104,10 @@ class TrackTask:
         """Scores f32[b n], labels i64[b n], boxes and track boxes f32[b n 4] (xyxy in 0..1) of a batch, and the next carry."""
         previous = predecessors(streams, carry.streams if carry else ())
         images = image.normalize(self._pictures(tensors), mean=self._mean, std=self._std)
-        output = self.model(images, torch.tensor(previous, device=images.device), carry.rows if carry else None)
+        output = self.model(images, torch.tensor(previous).to(images.device, non_blocking=True), carry.rows if carry else None)
         scores, labels = output.logits[..., self._columns].float().sigmoid().max(dim=-1)
         last = {stream: row for row, stream in enumerate(streams)}
-        rows = torch.tensor(list(last.values()), device=images.device)
+        rows = torch.tensor(list(last.values())).to(images.device, non_blocking=True)
         outputs = {
             "scores": scores,
             "labels": labels,
