@@ -137,6 +137,7 @@ def peak_mb(clip: Path, arguments: list[str]) -> dict[str, float]:
 
 
 def memory(clip: Path, arguments: list[str], *, frames: int, times: int) -> dict[str, object]:
+    """Peak memory of `vidpc track` on the clip's beginning, and on that beginning `times` times over."""
     with tempfile.TemporaryDirectory() as folder:
         lengths = {}
         for name, count in (("clip", 1), ("longer", times)):
@@ -147,6 +148,7 @@ def memory(clip: Path, arguments: list[str], *, frames: int, times: int) -> dict
 
 
 def main() -> None:
+    """One benchmark, as the command line says, and one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("rate", "memory"))
     parser.add_argument("clip", type=Path)

@@ -53,6 +53,7 @@ def seconds(device: Device, work: Callable[[], None]) -> float:
 
 
 def main() -> None:
+    """Both, in turn, and one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")

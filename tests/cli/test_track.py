@@ -225,7 +225,7 @@ def test_wrong_words_are_usage_errors(run: Run, arguments: list[str], message: s
 
 def test_a_suffix_without_a_format_is_told_before_any_work(run: Run):
     code, _, err = run("a.mp4", "--out", "tracks.xml")
-    assert code == 1
+    assert code == 2
     assert "no track format has this suffix" in err
 
 

@@ -10,7 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from vidpc.errors import OutputError
+from vidpc.errors import OutputError, PresetError
 from vidpc.evaluation.track_files import read_predictions
 from vidpc.outputs.tracks import FORMATS, choose_format, open_tracks
 from vidpc.types import FrameTracks
@@ -150,7 +150,7 @@ def test_a_named_format_outranks_the_suffix():
     ],
 )
 def test_unknown_formats_are_refused(target, name, message):
-    with pytest.raises(OutputError, match=message):
+    with pytest.raises(PresetError, match=message):
         choose_format(target, name)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vidpc.errors import OutputError, unknown_name
+from vidpc.errors import OutputError, PresetError, unknown_name
 from vidpc.outputs.coco import CocoVideo
 from vidpc.outputs.csv_tracks import CsvTracks
 from vidpc.outputs.json_tracks import JsonDocument, JsonLines
@@ -97,10 +97,10 @@ def open_tracks(
 
 
 def choose_format(target: str | Path, format: str | None = None) -> str:  # noqa: A002 - the option's name
-    """The name of a format in ``FORMATS``."""
+    """The name of a format in ``FORMATS``. Raises ``PresetError`` for a suffix or a name that has none."""
     if format is not None:
         if format not in FORMATS:
-            raise OutputError(unknown_name("track format", format, FORMATS))
+            raise PresetError(unknown_name("track format", format, FORMATS))
         return format
     if str(target) == STDOUT:
         return STDOUT_FORMAT
@@ -108,4 +108,4 @@ def choose_format(target: str | Path, format: str | None = None) -> str:  # noqa
     for suffix, found in SUFFIXES.items():
         if name.endswith(suffix):
             return found
-    raise OutputError(f"{target}: no track format has this suffix: use one of {', '.join(SUFFIXES)}, or --format")
+    raise PresetError(f"{target}: no track format has this suffix: use one of {', '.join(SUFFIXES)}, or --format")
