@@ -305,13 +305,20 @@ def test_an_interrupt_that_a_stage_meets_closes_all(where: str):
 
 def test_ctrl_c_during_a_run_closes_all():
     sinks = Sinks()
-    timer = threading.Timer(0.2, _thread.interrupt_main)
-    timer.start()
+
+    def interrupt_once_it_writes() -> None:
+        until = time.monotonic() + 60
+        while len(sinks.written.get("0.mp4", ())) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    watcher = threading.Thread(target=interrupt_once_it_writes)
+    watcher.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             run(Source([1, 2, 3], endless=True), Task(), sinks)
     finally:
-        timer.join()
+        watcher.join()
     assert sinks.left == {"0.mp4": "abandoned"}
     assert len(sinks.written["0.mp4"]) > 1
 

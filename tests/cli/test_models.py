@@ -5,24 +5,11 @@ import json
 
 import pytest
 import torch
+from tiny_checkpoint import CONFIG
 
 from vidpc.cli.main import main
 from vidpc.weights import read_header, registry, store, transtrack
 
-CONFIG = {
-    "block": "basic",
-    "depths": [1, 1, 1, 1],
-    "stem": 8,
-    "width": 32,
-    "heads": 8,
-    "encoder_layers": 1,
-    "decoder_layers": 1,
-    "feedforward": 16,
-    "levels": 4,
-    "points": 1,
-    "queries": 3,
-    "classes": 20,
-}
 NAME = "transtrack-crowdhuman"
 
 

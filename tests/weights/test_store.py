@@ -7,25 +7,11 @@ from urllib.parse import urlparse
 
 import pytest
 import torch
+from tiny_checkpoint import CONFIG
 
 from vidpc.errors import WeightsError
 from vidpc.weights import registry, store, transtrack, write
 from vidpc.weights.convert import LAYOUTS
-
-CONFIG = {
-    "block": "basic",
-    "depths": [1, 1, 1, 1],
-    "stem": 8,
-    "width": 32,
-    "heads": 8,
-    "encoder_layers": 1,
-    "decoder_layers": 1,
-    "feedforward": 16,
-    "levels": 4,
-    "points": 1,
-    "queries": 3,
-    "classes": 20,
-}
 
 
 @pytest.fixture(autouse=True)
