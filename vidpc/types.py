@@ -150,16 +150,90 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """Stands in a stream of frames before the first frame of input number ``stream``."""
+class PointField:
+    """One value that a scan has of every point: its name and its NumPy type (``<f4``), as stored."""
+
+    name: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanInfo:
+    """What a scan says of itself before its points are read.
+
+    ``low_xyz`` and ``high_xyz`` are the header's claim, None where it makes none; ``crs`` is a name or WKT.
+    """
+
+    path: str
+    format: str
+    count: int
+    fields: tuple[PointField, ...]
+    low_xyz: tuple[float, float, float] | None = None
+    high_xyz: tuple[float, float, float] | None = None
+    crs: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PointCloud:
+    """A run of a scan's points in file order; ``first`` is the place of the first of them in the scan, from 0.
+
+    ``xyz`` f64[n 3] in the scan's own coordinates, ``colour`` u8[n 3], ``intensity`` f32[n] as stored, ``label`` i64[n]: None
+    where the scan has none. ``fields`` holds every further value by its name. ``records`` are the rows as the file's format has
+    them, for a writer of the same format alone.
+    """
+
+    first: int
+    xyz: F64
+    colour: U8 | None = None
+    intensity: F32 | None = None
+    label: I64 | None = None
+    fields: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    records: Any = None
+
+    def __post_init__(self) -> None:
+        if self.xyz.ndim != 2 or self.xyz.shape[1] != 3:
+            raise ValueError(f"PointCloud: xyz has shape {self.xyz.shape}, expected (n, 3)")
+        named = {"colour": self.colour, "intensity": self.intensity, "label": self.label, **self.fields}
+        _check_rows("PointCloud", xyz=self.xyz, **{name: column for name, column in named.items() if column is not None})
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the points hold in memory, but for ``records``."""
+        columns = [self.xyz, self.colour, self.intensity, self.label, *self.fields.values()]
+        return sum(column.nbytes for column in columns if column is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PointLabels:
+    """What was found of a run of points of input ``stream``: ``label`` i64[n] (-1: none), ``confidence`` f32[n] in 0..1."""
 
     stream: int
-    info: VideoInfo
+    first: int
+    label: I64
+    confidence: F32
+
+    def __post_init__(self) -> None:
+        _check_rows("PointLabels", label=self.label, confidence=self.confidence)
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Stands in a stream of frames or points before the first of input number ``stream``."""
+
+    stream: int
+    info: Any  # VideoInfo or ScanInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Stands in a stream of frames after the last frame of input number ``stream``.
+    """Stands in a stream of frames or points after the last of input number ``stream``.
 
     ``error`` is what ended the input early; then its output must not be completed.
     """

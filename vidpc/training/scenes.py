@@ -8,9 +8,11 @@ from vidpc.training.appearance import apply_look, draw_look
 from vidpc.training.cutouts import Cutout, cut, cut_people, overlap_shares, paste
 from vidpc.training.pictures import UNLINKED, Clip, Marks, Picture, join
 from vidpc.training.views import Window, clipped, heights, look, mirrored
+from vidpc.types import F64
 
 PASTED_FROM = 1_000_000  # identities of pasted people: above those of any cell
 CELL_IDS = 10_000
+LARGE_PX = 130  # cutouts of fewer rows are a blur when they fill a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,10 @@ class SceneOptions:
 
     native: float = 0.4  # share of views near the picture's own scale; the others draw a height for its people
     low_px: float = 24.0
-    high_px: float = 170.0
+    high_px: float = 330.0
     paste: float = 0.45  # share of pairs with people pasted in
     empty: float = 0.12  # share of pairs generated over a background without people
+    near: float = 0.3  # share of the pairs with people pasted in whose people are close to the camera
 
 
 class Scenes:
@@ -41,6 +44,7 @@ class Scenes:
         self.empty = [clip for clip in clips if not any(len(picture.marks) for picture in clip.pictures)]
         self.options = options
         self.cutouts = [one for clip in self.clips for one in cut_people(clip.pictures[0])]
+        self.large = [one for one in self.cutouts if one.pixels.shape[0] >= LARGE_PX] or self.cutouts
         share = np.array([weights.get(clip.name, 1.0) for clip in self.clips], np.float64)
         self.share = np.cumsum(share / share.sum())
 
@@ -48,11 +52,11 @@ class Scenes:
         """One pair of ``width`` x ``height``."""
         kind = rng.random()
         if self.empty and self.cutouts and kind < self.options.empty:
-            pair = self._populated(self._backdrop(rng, width, height), rng, int(rng.integers(2, 14)))
+            pair = self._peopled(self._backdrop(rng, width, height), rng, 14)
         else:
             pair = self._fill(rng, width, height)
             if self.cutouts and rng.random() < self.options.paste:
-                pair = self._populated(pair, rng, int(rng.integers(1, 7)))
+                pair = self._peopled(pair, rng, 7)
         faults = draw_look(rng)
         before, after = (
             Picture(apply_look(p.pixels, faults, rng), clipped(p.marks, width, height)) for p in (pair.before, pair.after)
@@ -114,21 +118,32 @@ class Scenes:
         fitting = max(width / source_w, height / source_h)
         return self._view(clip, fitting * float(np.exp(rng.uniform(0, 0.5))), rng, width, height)
 
-    def _populated(self, pair: Pair, rng: np.random.Generator, count: int) -> Pair:
-        """People of similar height set down and moved a step, each their own way; now and then something that is no person."""
-        height, width = pair.before.pixels.shape[:2]
+    def _peopled(self, pair: Pair, rng: np.random.Generator, most: int) -> Pair:
+        """People set down in a pair: fewer than ``most`` at a street camera's distance, or one to three close by."""
+        height = pair.before.pixels.shape[0]
+        if rng.random() < self.options.near:
+            tall = height * np.exp(rng.uniform(np.log(0.5), np.log(1.5), int(rng.integers(1, 4))))
+            # feet below the picture: what shows of a close person is mostly the upper part
+            feet = np.sort(rng.uniform(np.maximum(0.85 * height, 0.5 * tall), np.maximum(1.05 * height, 1.1 * tall)))
+            return self._populated(pair, rng, self.large, feet, tall)
+        feet = np.sort(rng.uniform(0.25, 1.05, int(rng.integers(1, most)))) * height  # nearer people are pasted later
         typical = float(np.exp(rng.uniform(np.log(26), np.log(150))))
-        feet = np.sort(rng.uniform(0.25, 1.05, count)) * height  # nearer people are pasted later
+        tall = typical * np.exp(rng.normal(0, 0.2, len(feet))) * (0.6 + 0.5 * feet / height)
+        return self._populated(pair, rng, self.cutouts, feet, tall)
+
+    def _populated(self, pair: Pair, rng: np.random.Generator, cutouts: list[Cutout], feet: F64, talls: F64) -> Pair:
+        """People of given heights set down and moved a step, each their own way; now and then something that is no person."""
+        width = pair.before.pixels.shape[1]
         before, after = pair.before, pair.after
-        for number, foot_y in enumerate(feet):
-            cutout = self.cutouts[int(rng.integers(len(self.cutouts)))]
+        for number, (foot_y, tall) in enumerate(zip(feet, talls, strict=True)):
+            cutout = cutouts[int(rng.integers(len(cutouts)))]
             if rng.random() < 0.2:
                 cutout = self._distractor(rng) or cutout
-            scale = typical * float(np.exp(rng.normal(0, 0.2))) * (0.6 + 0.5 * foot_y / height) / cutout.pixels.shape[0]
-            foot_x, tall = float(rng.uniform(0, width)), scale * cutout.pixels.shape[0]
+            scale = float(tall) / cutout.pixels.shape[0]
+            foot_x = float(rng.uniform(0, width))
             step = rng.normal(0, 0.09, 2) * tall * (rng.random() < 0.85)
             cutout = _toned(cutout, rng)
-            before = paste(before, cutout, foot_x, foot_y, scale, PASTED_FROM + number)
+            before = paste(before, cutout, foot_x, float(foot_y), scale, PASTED_FROM + number)
             zoom = float(np.exp(rng.normal(0, 0.02)))
             after = paste(after, cutout, foot_x + step[0], foot_y + step[1] * 0.4, scale * zoom, PASTED_FROM + number)
         return Pair(before, after, pair.complete)
