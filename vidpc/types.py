@@ -150,6 +150,21 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class PointOptions:
+    """How scans are read. Where ``strict`` is set, damage that could be recovered from is an error."""
+
+    strict: bool = False
+    max_points: int = 1 << 36
+    max_header_bytes: int = 4 << 20
+    max_spool_bytes: int = 16 << 30  # of a pipe, or of a compressed body, that has to be kept in a file first
+    timeout_s: float = 20.0  # for a named pipe that stays silent
+
+    def __post_init__(self) -> None:
+        if self.max_points < 1:
+            raise PresetError(f"max_points is {self.max_points}, expected 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
 class PointField:
     """One value that a scan has of every point: its name and its NumPy type (``<f4``), as stored."""
 

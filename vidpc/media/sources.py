@@ -69,7 +69,7 @@ def _expand(argument: str, options: ReadOptions, *, lists: bool) -> Iterator[Sou
     if argument == "-":
         yield Source(argument, "pipe")
     elif lists and argument.startswith("@"):
-        for line in _lines(argument[1:]):
+        for line in read_list(argument[1:]):
             yield from _expand(line, options, lists=False)
     elif _URL.match(argument):
         yield Source(argument, "url")
@@ -90,7 +90,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _lines(name: str) -> list[str]:
+def read_list(name: str) -> list[str]:
     """Entries of a list file: one argument a line, relative to the current folder; blank lines and # comments are skipped."""
     try:
         with Path(name).open("rb") as file:

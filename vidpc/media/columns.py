@@ -1,0 +1,87 @@
+"""Which of a scan's named values are coordinates, colour, intensity and label, for all formats whose fields have names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidpc.types import F32, F64, I64, U8, PointCloud
+
+Array = npt.NDArray[Any]
+Column = Callable[[str], Array]
+
+# Names in lower case; where a file has several, the first in this order counts.
+_COLOURS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
+_INTENSITIES = ("intensity", "scalar_intensity", "reflectance", "remission", "reflectivity")
+_LABELS = ("label", "classification", "class", "scalar_label", "scalar_classification", "scalar_class", "semantic", "category")
+_BYTE, _WORD = 255, 65535
+_NO_LABEL = -1
+_EXACT = 1 << 53  # below it a float64 holds every integer
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The names, as stored, of the values with a meaning; ``others`` are all the rest."""
+
+    xyz: tuple[str, str, str]
+    colour: tuple[str, str, str] | None
+    intensity: str | None
+    label: str | None
+    others: tuple[str, ...]
+
+
+def roles_of(names: Sequence[str]) -> Roles | None:
+    """What the names stand for, whatever their case; None where x, y or z is not among them."""
+    stored = {name.lower(): name for name in reversed(names)}
+    if not all(axis in stored for axis in "xyz"):
+        return None
+    colour = next((three for three in _COLOURS if all(name in stored for name in three)), None)
+    rgb = (stored[colour[0]], stored[colour[1]], stored[colour[2]]) if colour else None
+    intensity = next((stored[name] for name in _INTENSITIES if name in stored), None)
+    label = next((stored[name] for name in _LABELS if name in stored), None)
+    xyz = stored["x"], stored["y"], stored["z"]
+    taken = {*xyz, *(rgb or ()), intensity, label}
+    return Roles(xyz, rgb, intensity, label, tuple(name for name in names if name not in taken))
+
+
+def full_scale(values: Array) -> float:
+    """The value that stands for full colour: 255, 65535 or 1, by the type of ``values`` and the largest of them.
+
+    Values of a wider type than u8 that stay below 256 are bytes all the same: many programs store them so.
+    """
+    if values.dtype == np.uint8:
+        return _BYTE
+    finite = values[np.isfinite(values)]
+    largest = float(finite.max()) if len(finite) else 0.0
+    if values.dtype.kind == "f" and largest <= 1.0:
+        return 1.0
+    return _BYTE if 0 < largest <= _BYTE else _WORD
+
+
+def to_bytes(values: Array, scale: float) -> U8:
+    """Colour values as u8, rounded; what is no number becomes 0, what is too large 255."""
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    known = np.nan_to_num(values.astype(np.float64), nan=0.0)
+    rounded: U8 = np.rint(np.clip(known, 0, scale) * (_BYTE / scale)).astype(np.uint8)
+    return rounded
+
+
+def to_labels(values: Array) -> I64:
+    """Labels as i64; what is no number, or none that fits, becomes -1."""
+    if values.dtype.kind != "f":
+        return values.astype(np.int64)
+    return np.where(np.abs(values) < _EXACT, values, _NO_LABEL).astype(np.int64)
+
+
+def cloud_of(first: int, column: Column, roles: Roles, scale: float, records: Any = None) -> PointCloud:
+    """Points from their columns, where ``column`` gives one by its stored name and ``scale`` is full colour."""
+    xyz: F64 = np.stack([column(name).astype(np.float64) for name in roles.xyz], axis=1)
+    colour = np.stack([to_bytes(column(name), scale) for name in roles.colour], axis=1) if roles.colour else None
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        intensity: F32 | None = column(roles.intensity).astype(np.float32) if roles.intensity else None
+    label = to_labels(column(roles.label)) if roles.label else None
+    fields: Mapping[str, Array] = {name: column(name) for name in roles.others}
+    return PointCloud(first, xyz, colour, intensity, label, fields, records)
