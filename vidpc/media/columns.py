@@ -18,6 +18,7 @@ _INTENSITIES = ("intensity", "scalar_intensity", "reflectance", "remission", "re
 _LABELS = ("label", "classification", "class", "scalar_label", "scalar_classification", "scalar_class", "semantic", "category")
 _BYTE, _WORD = 255, 65535
 _NO_LABEL = -1
+_UNKNOWN_COLOUR = (128, 128, 128)
 _EXACT = 1 << 53  # below it a float64 holds every integer
 
 
@@ -85,3 +86,17 @@ def cloud_of(first: int, column: Column, roles: Roles, scale: float, records: An
     label = to_labels(column(roles.label)) if roles.label else None
     fields: Mapping[str, Array] = {name: column(name) for name in roles.others}
     return PointCloud(first, xyz, colour, intensity, label, fields, records)
+
+
+def painted(label: I64, palette: Mapping[int, tuple[int, int, int]]) -> U8:
+    """The palette's colour of every label, u8[n 3]; grey where it has none."""
+    known, place = np.unique(label, return_inverse=True)
+    colours = np.array([palette.get(int(one), _UNKNOWN_COLOUR) for one in known], np.uint8).reshape(-1, 3)
+    found: U8 = colours[place]
+    return found
+
+
+def from_bytes(channel: U8, dtype: np.dtype[Any], scale: float) -> Array:
+    """One channel of colours as ``dtype``, where ``scale`` is full colour: what ``to_bytes`` undoes."""
+    values = channel.astype(np.float64) * (scale / _BYTE)
+    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
