@@ -10,22 +10,23 @@ import pickle
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidpc.errors import WeightsError, unknown_name
 
-from . import files, transtrack
+from . import files, pct, transtrack
 
 if TYPE_CHECKING:
     import torch
 
 Converter = Callable[..., tuple[dict[str, "torch.Tensor"], dict[str, Any]]]
 
-# layout -> (entries of the checkpoint into our tensors and config, what else is known of every file of that layout)
-LAYOUTS: dict[str, tuple[Converter, Mapping[str, Any]]] = {
-    "transtrack": (transtrack.convert, transtrack.METADATA),
+# layout -> entries of the checkpoint into our tensors, and the metadata of their file: architecture, config, labels, input
+LAYOUTS: dict[str, Converter] = {
+    "transtrack": transtrack.convert,
+    "pct": pct.convert,
 }
 
 # What a damaged checkpoint can make zipfile and torch.load raise. UnpicklingError is what a forbidden one raises.
@@ -49,12 +50,10 @@ def convert(
     """Writes the checkpoint ``source`` as the weights file ``out`` and returns its header. Raises ``WeightsError``."""
     if layout not in LAYOUTS:
         raise WeightsError(unknown_name("layout", layout, LAYOUTS))
-    converter, known = LAYOUTS[layout]
     source_sha256 = files.sha256(source)
     checkpoint = load_checkpoint(source, allow_pickle=allow_pickle)
-    tensors, config = converter(checkpoint, owner=str(source))
+    tensors, described = LAYOUTS[layout](checkpoint, owner=str(source))
     files.check_finite(tensors, owner=str(source))
-    described = {**known, "config": config}
     metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in described.items()}
     metadata |= {"licence": licence, "source": origin or source.name, "source_sha256": source_sha256, "layout": layout}
     files.write(out, tensors, metadata)

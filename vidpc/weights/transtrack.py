@@ -51,7 +51,7 @@ METADATA = {
 
 
 def convert(checkpoint: Tensors, *, owner: str) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
-    """Our tensors and the network's config, from the entries of a published checkpoint.
+    """Our tensors and the metadata of their file, from the entries of a published checkpoint.
 
     Raises ``WeightsError`` where an entry is unknown, missing or of another shape, or an alias differs from its original.
     """
@@ -67,7 +67,7 @@ def convert(checkpoint: Tensors, *, owner: str) -> tuple[dict[str, "torch.Tensor
     renamed = {_our_name(name): tensor for name, tensor in tensors.items()}
     for name in [name for name in renamed if name.endswith("running_var")]:
         renamed[name.replace("running_var", "num_batches_tracked")] = renamed[name].new_zeros((), dtype=_int64())
-    return renamed, config
+    return renamed, {**METADATA, "config": config}
 
 
 def infer_config(shapes: Shapes, *, owner: str) -> dict[str, Any]:
