@@ -29,7 +29,7 @@ from vidpc import __version__
 from vidpc.engine.device import choose
 from vidpc.engine.infer import infer
 from vidpc.media.read import read_videos
-from vidpc.pipeline import TASKS, Job, Options, run
+from vidpc.pipeline.track import Job, Options, make_task, run
 from vidpc.presets import TrackConfig, load
 from vidpc.stream.batch import Item, group
 from vidpc.types import Frame, Sample
@@ -70,7 +70,7 @@ def rates(clip: Path, config: TrackConfig, options: Options, rounds: int) -> dic
     """Each part alone and all together, in turn, so that a busy moment of the machine hits all of them."""
     frames = sum(isinstance(item, Frame) for item in read_videos([clip]))
     device = choose(options.device, options.precision)
-    task = TASKS[TrackConfig](config, options, device, keep_frames=False)
+    task = make_task(config, options, device, keep_frames=False)
     held = [item for item in islice(task.samples(read_videos([clip])), HELD_FRAMES) if isinstance(item, Sample)]
     samples = [held[n % len(held)] for n in range(frames)]
     size = options.batch or device.auto_batch

@@ -1,6 +1,5 @@
 """``vidpc track``: who is where in a video, with lasting identities."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidpc import presets
-from vidpc.errors import OutputError, VidpcError, printable
+from vidpc.errors import printable
 from vidpc.presets import ASSOCIATION_RULES, TrackConfig
 from vidpc.types import ReadOptions
 from vidpc.weights import read_header, registry
@@ -26,14 +25,21 @@ from .options import (
     source_options,
     verbose_option,
 )
+from .outcome import Words, leave, make_folder, say_skipped, tell
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from vidpc.pipeline import InputSummary, Job, Summary
+    from vidpc.pipeline.track import Job
 
 FORMATS = {"json": ".json", "jsonl": ".jsonl", "mot": ".txt", "csv": ".csv", "coco": ".coco.json"}
 DEFAULT_PRESET, RELEASED_PRESET = "people", "transtrack"
 _STDOUT = "-"
+WORDS = Words(
+    "frames",
+    count=lambda tally: int(tally.frames),
+    record=lambda tally: {"frames": tally.frames, "ids": len(tally.ids)},
+    facts=lambda tallies: [f"{sum(len(tally.ids) for tally in tallies)} ids"],
+)
 
 EXAMPLES = """\b
 Examples:
@@ -92,19 +98,17 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], **given: Any) -> Non
     # other programs: on two busy cores the small network ran three times faster like this.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     config = _config(ctx, given)
-    from vidpc import pipeline  # brings torch and the codecs: not for --help
+    from vidpc.pipeline import track  # brings torch and the codecs: not for --help
 
-    options = pipeline.Options(_reading(given), given["device"], given["precision"], given["batch"], given["classes"])
-    jobs = _jobs(ctx, pipeline.expand(inputs, options.reading), given)
+    options = track.Options(_reading(given), given["device"], given["precision"], given["batch"], given["classes"])
+    jobs = _jobs(ctx, track.expand(inputs, options.reading), given)
     if not jobs:  # all done already
         return
     names = [printable(str(getattr(job.source, "name", job.source))) for job in jobs]
     with Progress(given["progress"], unit="frames") as report:
-        summary = pipeline.run(
-            jobs, config, options, on_progress=lambda n, done, total, _: report.update(names[n], done, total)
-        )
-    _tell(summary, mode=given["progress"], benchmark=given["benchmark"])
-    _leave(ctx, summary.inputs)
+        summary = track.run(jobs, config, options, on_progress=lambda n, done, total: report.update(names[n], done, total))
+    tell(summary, WORDS, mode=given["progress"], benchmark=given["benchmark"])
+    leave(ctx, summary.inputs)
 
 
 def _reading(given: Mapping[str, Any]) -> ReadOptions:
@@ -132,7 +136,7 @@ def _preset_for(weights: str | None) -> str:
     """The preset whose settings fit the weights: the one that names them, else that of their kind."""
     if weights is None:
         return DEFAULT_PRESET
-    for name in presets.names():
+    for name in presets.names("track"):
         if presets.load(name, TrackConfig).weights == weights:
             return name
     if registry.is_path(weights):
@@ -144,7 +148,7 @@ def _preset_for(weights: str | None) -> str:
 
 def _jobs(ctx: click.Context, sources: Sequence[Any], given: Mapping[str, Any]) -> "list[Job]":
     """What is to be made of each input; those whose outputs exist are left out under --skip-existing."""
-    from vidpc.pipeline import Job
+    from vidpc.pipeline.track import Job
 
     out, render, folder = given["out"], given["render"], given["out_dir"]
     if out is None and folder is not None:
@@ -162,84 +166,14 @@ def _jobs(ctx: click.Context, sources: Sequence[Any], given: Mapping[str, Any]) 
     if out == _STDOUT and len(stems) > 1:
         raise click.UsageError(f"--out - takes one input, and there are {len(stems)}: give --out-dir", ctx)
     if folder is not None:
-        _make(folder)
+        make_folder(folder)
     rows = zip(sources, tracks, videos, strict=True)
     jobs = [Job(source, track, video, given["format"], given["overwrite"]) for source, track, video in rows]
     done = [job for job in jobs if given["skip_existing"] and _is_done(job)]
-    if done:
-        click.echo(f"vidpc: {len(done)} input{'s'[: len(done) > 1]} skipped: its output exists", err=True)
+    say_skipped(len(done))
     return [job for job in jobs if job not in done]
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def _is_done(job: "Job") -> bool:
     targets = [target for target in (job.tracks, job.render) if target is not None]
     return bool(targets) and all(Path(target).is_file() for target in targets)
-
-
-def _tell(summary: "Summary", *, mode: str, benchmark: bool) -> None:
-    """What became of the run, on stderr: lines for people, or one JSON line where progress is JSON."""
-    if mode == "json":
-        click.echo(json.dumps({"summary": _record(summary)}), err=True)
-        return
-    for row in summary.inputs:
-        for warning in row.warnings if row.error is None else ():
-            click.echo(f"vidpc: warning: {printable(f'{row.source}: {warning}')}", err=True)
-    failed = sum(row.error is not None for row in summary.inputs)
-    inputs = "" if len(summary.inputs) == 1 else f"{len(summary.inputs)} inputs, {failed} failed: "
-    warnings = sum(len(row.warnings) for row in summary.inputs)
-    facts = f"{summary.frames} frames, {sum(row.tracks for row in summary.inputs)} ids, {_rate(summary):.1f} frames/s"
-    click.echo(f"vidpc: {inputs}{facts}, {warnings} warnings", err=True)
-    if benchmark:
-        click.echo(_stages(summary), err=True)
-
-
-def _rate(summary: "Summary") -> float:
-    """Frames per second of the inputs' own time: without loading weights."""
-    seconds = sum(row.seconds for row in summary.inputs)
-    return summary.frames / seconds if seconds > 0 else 0.0
-
-
-def _stages(summary: "Summary") -> str:
-    """Where the time went. Decoding, preparing and the rest have a thread each, so the shares add up to more than the whole."""
-    lines = [f"vidpc: {summary.seconds:.2f} s in all on {summary.device}, batch {summary.batch}"]
-    for stage, seconds in summary.stages.items():
-        each_ms = 1000 * seconds / max(summary.frames, 1)
-        lines.append(f"  {stage:<20} {seconds:8.2f} s  {100 * seconds / summary.seconds:5.1f} %  {each_ms:8.2f} ms a frame")
-    return "\n".join(lines)
-
-
-def _record(summary: "Summary") -> dict[str, Any]:
-    rows = [
-        {
-            "source": row.source,
-            "frames": row.frames,
-            "ids": row.tracks,
-            "seconds": round(row.seconds, 3),
-            "warnings": row.warnings,
-            "error": None if row.error is None else str(row.error),
-            "outputs": row.outputs,
-        }
-        for row in summary.inputs
-    ]
-    stages = {stage: round(seconds, 4) for stage, seconds in summary.stages.items()}
-    return {"inputs": rows, "seconds": round(summary.seconds, 3), "stages_s": stages, "device": summary.device}
-
-
-def _leave(ctx: click.Context, rows: "Sequence[InputSummary]") -> None:
-    """The exit: the error itself where it was the only input, else 1 when one failed."""
-    errors = [row.error for row in rows if row.error is not None]
-    if len(rows) == 1 and errors:
-        raise errors[0]
-    for error in errors:
-        if not isinstance(error, VidpcError):
-            raise error
-        click.echo(f"vidpc: error: {printable(str(error))}", err=True)
-    if errors:
-        ctx.exit(1)

@@ -15,7 +15,8 @@ import torch
 from vidpc.engine.device import choose
 from vidpc.engine.timing import Stopwatch
 from vidpc.errors import DecodeError, OpenError
-from vidpc.pipeline import Ledger, drive
+from vidpc.pipeline.drive import Ledger, drive
+from vidpc.pipeline.track import FrameTally
 from vidpc.types import Closed, Frame, FrameTracks, Opened, Sample, VideoInfo
 
 CPU = choose("cpu")
@@ -191,9 +192,9 @@ def prefetch_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "vidpc-prefetch"]
 
 
-def run(source: Source, task: Task, sinks: Sinks, *, batch: int = 2, on_progress: Any = None) -> Ledger:
+def run(source: Source, task: Task, sinks: Sinks, *, batch: int = 2, on_result: Any = None) -> Ledger:
     """A run; afterwards, however it ended, nothing is open and nothing runs."""
-    ledger = Ledger([f"{n}.mp4" for n in range(len(source.inputs))], sinks.open, on_progress=on_progress)
+    ledger = Ledger([f"{n}.mp4" for n in range(len(source.inputs))], sinks.open, tally=FrameTally, on_result=on_result)
     began = time.monotonic()
     try:
         drive(source.frames(), task, ledger, device=CPU, batch=batch)
@@ -212,7 +213,7 @@ def test_a_run_writes_every_frame_in_order():
     assert sinks.written == {"0.mp4": [1, 3, 6, 10, 15]}
     assert sinks.left == {"0.mp4": "complete"}
     assert sinks.warnings == {"0.mp4": ("odd",)}
-    assert (row.source, row.frames, row.tracks, row.warnings, row.error) == ("0.mp4", 5, 5, ("odd",), None)
+    assert (row.source, row.counted.frames, len(row.counted.ids), row.warnings, row.error) == ("0.mp4", 5, 5, ("odd",), None)
     assert row.seconds > 0
 
 
@@ -223,7 +224,7 @@ def test_no_input_is_a_run_without_results():
 def test_an_input_without_frames_is_finished():
     sinks = Sinks()
     [row] = run(Source([]), Task(), sinks).inputs
-    assert (row.frames, row.error) == (0, None)
+    assert (row.counted.frames, row.error) == (0, None)
     assert sinks.left == {"0.mp4": "complete"}
 
 
@@ -247,8 +248,8 @@ def test_inputs_share_batches_and_keep_their_results(batch: int):
 def test_a_bad_input_leaves_no_output_and_the_next_one_completes(error: Exception):
     sinks = Sinks()
     first, second = run(Source([error], [1, 2]), Task(), sinks).inputs
-    assert (first.source, first.error, first.frames) == ("0.mp4", error, 0)
-    assert (second.frames, second.error) == (2, None)
+    assert (first.source, first.error, first.counted.frames) == ("0.mp4", error, 0)
+    assert (second.counted.frames, second.error) == (2, None)
     assert sinks.left.get("0.mp4", "abandoned") == "abandoned"
     assert sinks.left["1.mp4"] == "complete"
 
@@ -256,9 +257,9 @@ def test_a_bad_input_leaves_no_output_and_the_next_one_completes(error: Exceptio
 def test_an_input_that_breaks_midway_is_abandoned_with_its_frames_counted():
     sinks, broken = Sinks(), DecodeError("cut short")
     first, second = run(Source([1, 2, 3, broken], [5]), Task(), sinks).inputs
-    assert (first.frames, first.error, first.warnings) == (3, broken, ("damaged",))
+    assert (first.counted.frames, first.error, first.warnings) == (3, broken, ("damaged",))
     assert sinks.left == {"0.mp4": "abandoned", "1.mp4": "complete"}
-    assert second.frames == 1
+    assert second.counted.frames == 1
 
 
 @pytest.mark.parametrize("where", ["samples", "model", "results"])
@@ -323,14 +324,14 @@ def test_ctrl_c_during_a_run_closes_all():
     assert len(sinks.written["0.mp4"]) > 1
 
 
-def test_progress_counts_each_input():
-    seen: list[tuple[int, int, int | None, float]] = []
-    run(Source([1, 2], [3]), Task(), Sinks(), on_progress=lambda *words: seen.append(words))
-    assert seen == [(0, 1, 2, 0.0), (0, 2, 2, 0.1), (1, 1, 1, 0.0)]
+def test_each_result_is_told_with_what_was_counted_so_far():
+    seen: list[tuple[int, int]] = []
+    run(Source([1, 2], [3]), Task(), Sinks(), on_result=lambda result, counted: seen.append((result.stream, counted.frames)))
+    assert seen == [(0, 1), (0, 2), (1, 1)]
 
 
 def test_time_is_told_by_stage():
     watch = Stopwatch()
-    ledger = Ledger(["0.mp4"], Sinks().open)
+    ledger = Ledger(["0.mp4"], Sinks().open, tally=FrameTally)
     drive(Source([1, 2, 3]).frames(), Task(), ledger, device=CPU, batch=2, stopwatch=watch)
     assert {"decode", "prepare", "copy", "model", "postprocess", "write"} <= set(watch.seconds)

@@ -4,15 +4,43 @@ import pytest
 
 from vidpc import presets
 from vidpc.errors import PresetError
-from vidpc.presets import TrackConfig
+from vidpc.presets import SegmentConfig, TrackConfig
 from vidpc.tasks import association
 
 
-def test_every_shipped_preset_loads():
-    names = presets.names()
-    assert "people" in names
-    for name in names:
-        assert presets.load(name, TrackConfig).weights
+def test_every_shipped_preset_loads_for_its_task():
+    assert {"people"} <= set(presets.names("track"))
+    assert {"aerial", "rooms", "point-transformer"} <= set(presets.names("segment"))
+    found = [name for task, cls in presets.TASKS.items() for name in presets.names(task) if presets.load(name, cls).weights]
+    assert sorted(found) == presets.names()
+
+
+def test_a_preset_of_another_task_is_told_so():
+    with pytest.raises(
+        PresetError, match=r"preset people is one of `vidpc track`; here there are: aerial, point-transformer, rooms"
+    ):
+        presets.load("people", SegmentConfig)
+
+
+def test_a_task_that_does_not_exist_is_told(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('task = "trakc"\nweights = "mine"\n')
+    with pytest.raises(PresetError, match="unknown task 'trakc'; did you mean 'track'"):
+        presets.load(str(path), TrackConfig)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"scheme": "papre"}, "unknown scheme 'papre'; did you mean 'paper'"),
+        ({"votes": 0}, "votes is 0, expected at least 1"),
+        ({"block_m": 0.0}, "expected a block and nothing below 0"),
+        ({"halo_m": -1.0}, "expected a block and nothing below 0"),
+    ],
+)
+def test_settings_of_segment_that_cannot_be(setting, message):
+    with pytest.raises(PresetError, match=message):
+        presets.build(SegmentConfig, {"weights": "w", **setting}, owner="test")
 
 
 def test_overrides_win_and_reach_the_association():

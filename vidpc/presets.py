@@ -2,7 +2,7 @@
 
 A preset is one architecture with one set of weights. ``load("people", TrackConfig)`` reads ``configs/people.toml``; a path
 to a user's own file works as well. Every key must be a field of the dataclass, or of a dataclass among its fields: the file
-stays flat.
+stays flat. The key ``task`` names the subcommand that a preset is for.
 """
 
 import tomllib
@@ -16,6 +16,8 @@ from vidpc.errors import PresetError, unknown_name
 
 ASSOCIATION_RULES = ("paper", "motion", "two-pass")
 RESIZE_RULES = ("scaler", "antialiased", "plain")
+LEAST_POINTS = 256  # of a scanned object: with fewer, most shapes cannot be told apart
+SCHEMES = ("tiles", "paper")
 
 Config = TypeVar("Config")
 
@@ -68,9 +70,54 @@ class TrackConfig:
             )
 
 
-def names() -> list[str]:
-    """The presets that come with vidpc, sorted."""
-    return [name for name in _shipped() if not name.endswith(".train")]
+@dataclass(frozen=True, slots=True)
+class SegmentConfig:
+    """Settings of ``vidpc segment``. Lengths are in the scan's own unit, which is taken for metres."""
+
+    weights: str  # an entry of the registry, or a path
+    scheme: str = "tiles"  # tiles: any size in bounded memory; paper: the authors' test, the whole scan in memory
+    votes: int = 1  # tiles: passes over every point, each with a voxel grid of its own
+    voxel_m: float = 0.0  # side of the voxels that keep one point each; 0: what the weights were trained with
+    block_m: float = 80.0  # the model sees a block of at most this side at once,
+    halo_m: float = 10.0  # with so much of its surroundings,
+    block_points: int = 60_000  # and at most about so many thinned points without them
+    tile_points: int = 1_000_000  # points as they are in the file that are held at once
+
+    def __post_init__(self) -> None:
+        if self.scheme not in SCHEMES:
+            raise PresetError(unknown_name("scheme", self.scheme, SCHEMES))
+        for name in ("votes", "block_points", "tile_points"):
+            if getattr(self, name) < 1:
+                raise PresetError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if not self.block_m > 0 or not self.halo_m >= 0 or not self.voxel_m >= 0:
+            raise PresetError(
+                f"block_m {self.block_m}, halo_m {self.halo_m}, voxel_m {self.voxel_m}: expected a block and nothing below 0"
+            )
+
+
+# The subcommands that have presets, by the word that their files hold.
+TASKS: dict[str, type] = {"track": TrackConfig, "segment": SegmentConfig}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyConfig:
+    """Settings of ``vidpc classify``."""
+
+    weights: str  # an entry of the registry, or a path
+    points: int = 0  # that the network looks at, drawn from the scan; 0: as many as the weights ask for
+    votes: int = 1  # looks at a scan, each at other points and from another side; their scores are averaged
+
+    def __post_init__(self) -> None:
+        if self.points and not LEAST_POINTS <= self.points <= 8192:
+            raise PresetError(f"points is {self.points}, expected 0 or {LEAST_POINTS} to 8192")
+        if not 1 <= self.votes <= 64:
+            raise PresetError(f"votes is {self.votes}, expected 1 to 64")
+
+
+def names(task: str | None = None) -> list[str]:
+    """The presets that come with vidpc, sorted: all of them, or those of one subcommand."""
+    found = [name for name in _shipped() if not name.endswith(".train")]
+    return [name for name in found if task is None or _read(name).get("task") == task]
 
 
 def _shipped() -> list[str]:
@@ -84,7 +131,14 @@ def load(preset: str, cls: type[Config], overrides: Mapping[str, Any] | None = N
 
     Raises ``PresetError`` for a preset, a key or a type that does not exist or fit, with the nearest valid name.
     """
-    return build(cls, {**_read(preset), **(overrides or {})}, owner=f"preset {preset}")
+    values = _read(preset)
+    task = values.pop("task", None)
+    if task is not None and task not in TASKS:
+        raise PresetError(f"preset {preset}: {unknown_name('task', str(task), TASKS)}")
+    if task is not None and TASKS[task] is not cls:
+        fitting = ", ".join(names(next((name for name, kind in TASKS.items() if kind is cls), None)))
+        raise PresetError(f"preset {preset} is one of `vidpc {task}`; here there are: {fitting}")
+    return build(cls, {**values, **(overrides or {})}, owner=f"preset {preset}")
 
 
 def build(cls: type[Config], values: Mapping[str, Any], *, owner: str) -> Config:

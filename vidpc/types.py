@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+
+Info = TypeVar("Info")  # what an input says of itself: VideoInfo or ScanInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +241,11 @@ class PointLabels:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Generic[Info]):
     """Stands in a stream of frames or points before the first of input number ``stream``."""
 
     stream: int
-    info: Any  # VideoInfo or ScanInfo
+    info: Info
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,17 +261,39 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """Stands in a stream of samples where its place is: what ``samples`` tells ``results`` past the model."""
+
+    stream: int
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """What one call of a model reads: arrays without the batch axis, and what the task wants back with the output."""
+    """What one call of a model reads: arrays without the batch axis, and what the task wants back with the output.
+
+    The arrays of a batch are stacked, or, where they are ``packed`` (rows of points, as many in each array), laid end to end.
+    """
 
     arrays: Mapping[str, npt.NDArray[Any]]
     stream: int
     context: Any = None
+    layout: Literal["stacked", "packed"] = "stacked"
+
+    def __post_init__(self) -> None:
+        if self.layout == "packed":
+            _check_rows("Sample", **self.arrays)
 
     @property
     def shapes(self) -> tuple[tuple[str, tuple[int, ...], str], ...]:
-        """Equal for two samples exactly where they can be stacked into one batch."""
-        return tuple((name, array.shape, array.dtype.str) for name, array in sorted(self.arrays.items()))
+        """Equal for two samples exactly where they can share a batch: packed ones may differ in their rows."""
+        free = 1 if self.layout == "packed" else 0
+        return tuple((name, array.shape[free:], array.dtype.str) for name, array in sorted(self.arrays.items()))
+
+    @property
+    def rows(self) -> int:
+        """The points of a packed sample; 1 for one that is stacked."""
+        return len(next(iter(self.arrays.values()))) if self.layout == "packed" else 1
 
     @property
     def nbytes(self) -> int:
@@ -329,6 +353,25 @@ class ModelInfo:
     sha256: str
     licence: str
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One thing that a scan may show, and how sure that is: ``score`` in 0..1, one over all candidates."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHeader:
+    """What stands at the head of what is said of a scanned object."""
+
+    source: str
+    scan: ScanInfo
+    model: ModelInfo
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    vidpc_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

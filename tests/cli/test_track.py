@@ -287,7 +287,7 @@ def test_a_signal_ends_a_run_and_leaves_no_file(model: Path, tmp_path: Path, num
     program = f"""
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import vidpc.pipeline as pipeline
+import vidpc.pipeline.track as pipeline
 from vidpc.cli.main import main
 write, count = pipeline._Files.write, [0]
 def counted(self, result):

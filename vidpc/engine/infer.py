@@ -14,12 +14,12 @@ from torch import Tensor
 from vidpc.engine.device import Device, use_cpu_threads
 from vidpc.engine.timing import Stopwatch
 from vidpc.errors import OutOfMemoryError
-from vidpc.types import Closed, Opened, Sample
+from vidpc.stream.batch import Item
+from vidpc.types import Aside, Closed, Opened, Sample
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tensors = dict[str, Tensor]
-Item = Sample | Opened | Closed
-Output = tuple[Sample, Arrays] | Opened | Closed
+Output = tuple[Sample, Arrays] | Opened[Any] | Aside | Closed
 Step = Callable[[Tensors, Sequence[int], Any], tuple[Tensors, Any]]
 
 _cuda: Any = torch.cuda  # its classes carry types in some versions of torch and none in others
@@ -31,10 +31,12 @@ _MEMORY_ENDED = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_S
 def infer(
     batches: Iterable[Sequence[Item]], step: Step, *, device: Device, stopwatch: Stopwatch | None = None
 ) -> Iterator[Output]:
-    """Each sample with its row of what ``step`` makes of its batch, and everything else, in the order of ``batches``.
+    """Each sample with its part of what ``step`` makes of its batch, and everything else, in the order of ``batches``.
 
-    ``step(tensors, streams, carry)`` gets the stacked arrays on the device (batch axis first), the input number of
-    each row, and the carry that it returned for the batch before, at first None; it must leave the carry as it is.
+    ``step(tensors, streams, carry)`` gets the arrays on the device, the input number of each sample, and the carry that it
+    returned for the batch before, at first None; it must leave the carry as it is. Stacked arrays have the batch axis first,
+    and so have its outputs. Packed ones lie end to end, with the end of each sample in ``offsets`` i64[b], and its outputs
+    have a row for each of theirs.
     Where memory ends, the batch goes again in halves with the same carry, and so do later ones of its shape. Raises
     ``OutOfMemoryError`` when one sample alone is too much.
     """
@@ -52,7 +54,7 @@ def infer(
 
 @dataclass(frozen=True, slots=True)
 class _Launched:
-    """A piece of a batch whose computation has begun; ``collect`` waits for its arrays (batch axis first)."""
+    """A piece of a batch whose computation has begun; ``collect`` waits for its arrays (the rows of its samples)."""
 
     items: Sequence[Item]
     collect: Callable[[], Arrays]
@@ -62,8 +64,9 @@ class _Launched:
         row = 0
         for item in self.items:
             if isinstance(item, Sample):
-                yield item, {name: array[row] for name, array in arrays.items()}
-                row += 1
+                own = slice(row, row + item.rows) if item.layout == "packed" else row
+                yield item, {name: array[own] for name, array in arrays.items()}
+                row += item.rows
             else:
                 yield item
 
@@ -122,10 +125,10 @@ class _CpuRunner:
 
     def launch(self, samples: Sequence[Sample], carry: Any) -> tuple[Callable[[], Arrays], Any]:
         with self._watch.measure("copy"):
-            tensors = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in _columns(samples)}
+            tensors = dict(_laid(samples, _empty))
         with self._watch.measure("model"), self.device.computing():
             outputs, carry = self._step(tensors, [sample.stream for sample in samples], carry)
-            arrays = {name: _portable(output).numpy() for name, output in _checked(outputs, len(samples)).items()}
+            arrays = {name: _portable(output).numpy() for name, output in _checked(outputs, samples).items()}
         return lambda: arrays, carry
 
     def release(self) -> None:
@@ -144,7 +147,7 @@ class _CudaRunner:
             compute = torch.cuda.current_stream()
             copy, model = _Span(), _Span()
             with self._watch.measure("stack"):
-                pinned = {name: _pinned_stack(arrays) for name, arrays in _columns(samples)}
+                pinned = dict(_laid(samples, _pinned_empty))
             with torch.cuda.stream(self._copies), copy:
                 tensors = {name: tensor.to(self.device.torch, non_blocking=True) for name, tensor in pinned.items()}
             compute.wait_stream(self._copies)
@@ -152,7 +155,7 @@ class _CudaRunner:
                 tensor.record_stream(compute)  # its memory must not go back to the copies' stream too early
             with self._watch.measure("launch"), self.device.computing(), model:
                 outputs, carry = self._step(tensors, [sample.stream for sample in samples], carry)
-                arrays = {name: _to_pinned(_portable(output)) for name, output in _checked(outputs, len(samples)).items()}
+                arrays = {name: _to_pinned(_portable(output)) for name, output in _checked(outputs, samples).items()}
         return lambda: self._collect(arrays, copy, model), carry
 
     def _collect(self, tensors: Tensors, copy: "_Span", model: "_Span") -> Arrays:
@@ -201,16 +204,28 @@ def _pieces(items: Sequence[Item], largest: int) -> list[Sequence[Item]]:
     return [*pieces, piece] if piece else pieces
 
 
-def _columns(samples: Sequence[Sample]) -> Iterator[tuple[str, list[npt.NDArray[Any]]]]:
-    for name in samples[0].arrays:
-        yield name, [sample.arrays[name] for sample in samples]
+def _laid(samples: Sequence[Sample], empty: "Callable[[tuple[int, ...], torch.dtype], Tensor]") -> Iterator[tuple[str, Tensor]]:
+    """The arrays of a batch by name, in memory that ``empty`` gives: stacked, or end to end with ``offsets``."""
+    is_packed = samples[0].layout == "packed"
+    rows = [sample.rows for sample in samples]
+    for name, first in samples[0].arrays.items():
+        arrays = [sample.arrays[name] for sample in samples]
+        shape = (sum(rows), *first.shape[1:]) if is_packed else (len(rows), *first.shape)
+        laid = empty(shape, torch.from_numpy(np.empty(0, first.dtype)).dtype)
+        (np.concatenate if is_packed else np.stack)(arrays, out=laid.numpy())
+        yield name, laid
+    if is_packed:
+        offsets = empty((len(rows),), torch.int64)
+        np.cumsum(rows, out=offsets.numpy())
+        yield "offsets", offsets
 
 
-def _pinned_stack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
-    dtype = torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype
-    stacked = torch.empty((len(arrays), *arrays[0].shape), dtype=dtype, pin_memory=True)
-    np.stack(arrays, out=stacked.numpy())
-    return stacked
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype)
+
+
+def _pinned_empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, pin_memory=True)
 
 
 def _to_pinned(tensor: Tensor) -> Tensor:
@@ -223,7 +238,8 @@ def _portable(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
 
 
-def _checked(outputs: Tensors, rows: int) -> Tensors:
+def _checked(outputs: Tensors, samples: Sequence[Sample]) -> Tensors:
+    rows = sum(sample.rows for sample in samples)
     for name, output in outputs.items():
         if output.ndim == 0 or len(output) != rows:
             raise ValueError(f"step: output {name} has shape {tuple(output.shape)}, expected {rows} rows as the batch has")

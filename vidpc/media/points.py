@@ -142,7 +142,7 @@ def recognise(head: bytes, name: str) -> str:
     raise OpenError(f"cannot open {shown(name)}: not a scan of a known format; there are: {', '.join(FORMATS)}")
 
 
-Item = Opened | PointCloud | Closed
+Item = Opened[ScanInfo] | PointCloud | Closed
 
 
 def read_points(

@@ -43,7 +43,7 @@ def open_source(source: Source, options: ReadOptions) -> AbstractContextManager[
     return open_images(source, options) if source.kind == "images" else open_video(source, options)
 
 
-Item = Opened | Frame | Closed
+Item = Opened[VideoInfo] | Frame | Closed
 
 
 def read_videos(sources: Iterable[Source | str | Path], options: ReadOptions | None = None) -> Iterator[Item]:

@@ -1,16 +1,17 @@
-"""Samples of equal shapes gathered into batches, across inputs."""
+"""Samples that can share a batch gathered into batches, across inputs."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from vidpc.types import Closed, Opened, Sample
+from vidpc.types import Aside, Closed, Opened, Sample
 
-Item = Sample | Opened | Closed
+Item = Sample | Opened[Any] | Aside | Closed
 
 
 def group(items: Iterable[Item], *, size: int, max_bytes: int) -> Iterator[list[Item]]:
-    """Runs of at most ``size`` samples that can be stacked and together hold at most ``max_bytes`` (or one sample).
+    """Runs of at most ``size`` samples that can share a batch and together hold at most ``max_bytes`` (or one sample).
 
-    Everything keeps its place: an ``Opened`` or ``Closed`` between two samples of a run rides in its list. One that
+    Everything keeps its place: what stands between two samples of a run rides in its list. One that
     meets no waiting sample is passed on at once, so that an input without frames does not wait for its successor.
     """
     if size < 1:

@@ -21,11 +21,13 @@ from vidpc.ops import image
 from vidpc.ops.boxes import cxcywh_to_xyxy
 from vidpc.presets import TrackConfig
 from vidpc.tasks import association
-from vidpc.types import U8, Closed, Frame, FrameTracks, ModelInfo, Opened, Planes, Sample
+from vidpc.types import U8, Aside, Closed, Frame, FrameTracks, ModelInfo, Opened, Planes, Sample, VideoInfo
 from vidpc.weights import WeightsFile
 
-Output = tuple[Sample, Mapping[str, npt.NDArray[Any]]] | Opened | Closed
+FrameItem = Opened[VideoInfo] | Frame | Closed
+Output = tuple[Sample, Mapping[str, npt.NDArray[Any]]] | Opened[VideoInfo] | Aside | Closed
 _MATRICES = tuple(image.LUMA)
+_TRACKS_BYTES = 1 << 12  # a guess at the tracks of one frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class TrackResult:
     stream: int
     tracks: FrameTracks
     frame: Frame | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the result holds in memory, the frame above all."""
+        return _TRACKS_BYTES if self.frame is None else self.frame.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class TrackTask:
         self._wanted = _label_numbers(classes, header.labels)
         self._keep_frames, self._on_device = keep_frames, on_device
 
-    def samples(self, items: Iterable[Opened | Frame | Closed]) -> Iterator[Sample | Opened | Closed]:
+    def samples(self, items: Iterable[FrameItem]) -> Iterator[Sample | Opened[VideoInfo] | Closed]:
         """Each frame as one sample, everything else as it is; an input with a frame that cannot be converted ends there."""
         stream, failed = 0, -1
         for item in items:
@@ -116,7 +123,7 @@ class TrackTask:
         }
         return outputs, TrackCarry(tuple(last), output.carry.rows(rows))
 
-    def results(self, outputs: Iterable[Output]) -> Iterator[TrackResult | Opened | Closed]:
+    def results(self, outputs: Iterable[Output]) -> Iterator[TrackResult | Opened[VideoInfo] | Closed]:
         """The tracks of every frame, each input with an association of its own."""
         states: dict[int, association.TrackState] = {}
         for item in outputs:
@@ -128,9 +135,10 @@ class TrackTask:
                 continue
             if isinstance(item, Opened):
                 states[item.stream] = association.TrackState()
-            else:
+                yield item
+            elif isinstance(item, Closed):
                 states.pop(item.stream, None)
-            yield item
+                yield item
 
     def _sample(self, frame: Frame, stream: int) -> Sample:
         fit = image.fit(frame.width, frame.height, short_side=self.config.short_side, long_side=self.config.long_side)
