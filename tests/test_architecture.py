@@ -40,6 +40,8 @@ HOMES: dict[str, set[str]] = {
     "decord": {"media"},
     "open3d": {"media"},
     "libusb_package": {"media"},
+    "laspy": {"media"},
+    "lazrs": {"media"},
     "click": {"cli"},
     "PIL": {"outputs"},  # text on pictures
     "safetensors": {"weights"},

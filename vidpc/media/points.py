@@ -65,7 +65,7 @@ WriteScan = Callable[[PointSource, BinaryIO, Iterable[PointLabels], Labelling], 
 class Format:
     """One file format. ``magic`` matches its first bytes; None where they say nothing.
 
-    ``write_own`` keeps everything that a file of this format had; ``write_any`` takes sources of any format.
+    ``write_own`` keeps everything that a file of this format had, or of one in ``siblings``; ``write_any`` takes every source.
     """
 
     suffixes: tuple[str, ...]
@@ -73,6 +73,7 @@ class Format:
     opener: Callable[[], OpenScan]
     write_own: Callable[[], WriteScan] | None = None
     write_any: Callable[[], WriteScan] | None = None
+    siblings: tuple[str, ...] = ()
 
 
 def _ply() -> OpenScan:
@@ -82,13 +83,13 @@ def _ply() -> OpenScan:
 
 
 def _ply_own() -> WriteScan:
-    from vidpc.media.ply import write_own
+    from vidpc.media.ply_write import write_own
 
     return write_own
 
 
 def _ply_any() -> WriteScan:
-    from vidpc.media.ply import write_any
+    from vidpc.media.ply_write import write_any
 
     return write_any
 
@@ -100,14 +101,34 @@ def _pcd() -> OpenScan:
 
 
 def _pcd_own() -> WriteScan:
-    from vidpc.media.pcd import write_own
+    from vidpc.media.pcd_write import write_own
 
     return write_own
+
+
+def _las() -> OpenScan:
+    from vidpc.media.las import open_las
+
+    return open_las
+
+
+def _las_own() -> WriteScan:
+    from vidpc.media.las_write import write_las
+
+    return write_las
+
+
+def _laz_own() -> WriteScan:
+    from vidpc.media.las_write import write_laz
+
+    return write_laz
 
 
 FORMATS: dict[str, Format] = {
     "ply": Format((".ply",), re.compile(rb"ply[ \t]*[\r\n]"), _ply, _ply_own, _ply_any),
     "pcd": Format((".pcd",), re.compile(rb"\s*(#[^\n]*\n\s*)*(#\s*\.PCD\b|VERSION\s|FIELDS\s)"), _pcd, _pcd_own),
+    "las": Format((".las",), re.compile(rb"LASF"), _las, _las_own, siblings=("las", "laz")),
+    "laz": Format((".laz",), None, _las, _laz_own, siblings=("las", "laz")),
 }
 
 
@@ -234,12 +255,16 @@ def write_labelled(
 
 def writer_for(source_format: str, format_name: str) -> WriteScan:
     """What writes a scan of one format as another; raises OutputError where that cannot be done, and says what can."""
-    row = FORMATS[format_name]
-    loader = row.write_own if source_format == format_name and row.write_own else row.write_any
+    loader = _writer(source_format, FORMATS[format_name], format_name)
     if loader is None:
-        able = [name for name, other in FORMATS.items() if other.write_any or (name == source_format and other.write_own)]
+        able = [name for name, row in FORMATS.items() if _writer(source_format, row, name)]
         raise OutputError(f"a scan read from {source_format} cannot be written as {format_name}; possible: {', '.join(able)}")
     return loader()
+
+
+def _writer(source_format: str, row: Format, name: str) -> Callable[[], WriteScan] | None:
+    is_own = source_format == name or source_format in row.siblings
+    return row.write_own if is_own and row.write_own else row.write_any
 
 
 def paired(clouds: Iterator[PointCloud], labels: Iterable[PointLabels]) -> Iterator[tuple[PointCloud, I64, F32]]:

@@ -1,0 +1,185 @@
+"""LAS, LAZ and COPC files as streams of points: :func:`open_las`.
+
+Versions 1.0 to 1.4, all point formats, plain or compressed. Points come in file order, whatever order their chunks have.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vidpc.errors import PointCloudError
+from vidpc.media.las_header import LasHeader, read_header
+from vidpc.media.las_points import PointLayout, layout_of
+from vidpc.media.laz import Compression, Decoder, compression_of, translated
+from vidpc.media.records import FileBytes, Table, opened, sampled
+from vidpc.media.sources import shown
+from vidpc.types import F64, U8, PointCloud, PointOptions, ScanInfo
+
+_CHUNK_POINTS = 1 << 18
+_COLOURS = ("red", "green", "blue")
+_NOT_FIELDS = frozenset({"X", "Y", "Z", "intensity", "classification", *_COLOURS})
+_BYTE = 255
+_PROBES, _PROBE_POINTS = 16, 1024  # of a compressed file, for its colours
+_FIRST_LAYERED = 6  # the first point format whose parts are compressed apart
+
+Array = npt.NDArray[Any]
+
+
+@contextmanager
+def open_las(path: Path, name: str, options: PointOptions) -> Iterator["LasSource"]:
+    """An open LAS or LAZ file. Raises PointCloudError where its header cannot be true."""
+    with opened(path, name) as data:
+        header = read_header(data, options)
+        layout, warnings = layout_of(header)
+        compression = None
+        if header.is_compressed:
+            with path.open("rb") as file:
+                compression, more = compression_of(data, header, file)
+            warnings += more
+        yield LasSource(path, data, header, layout, compression, warnings)
+
+
+class _Rows(Protocol):
+    """Where rows come from, in file order."""
+
+    def rows(self, dtype: np.dtype[Any], count: int) -> Array:
+        """The next ``count`` rows."""
+        ...
+
+
+class LasSource:
+    """An open file. ``header``, ``layout`` and ``data`` are for its writer."""
+
+    def __init__(
+        self,
+        path: Path,
+        data: FileBytes,
+        header: LasHeader,
+        layout: PointLayout,
+        compression: Compression | None,
+        warnings: list[str],
+    ) -> None:
+        self.header, self.layout, self.data = header, layout, data
+        self._path, self._compression = path, compression
+        self.colour_scale = self._colour_scale()
+        self._outside = 0
+        self.info = ScanInfo(
+            path=data.name,
+            format="laz" if header.is_compressed else "las",
+            count=header.count,
+            fields=layout.fields,
+            low_xyz=header.low_xyz,
+            high_xyz=header.high_xyz,
+            crs=header.crs,
+            warnings=(*header.warnings, *warnings),
+        )
+
+    def clouds(self, points: int = _CHUNK_POINTS) -> Iterator[PointCloud]:
+        """All points in file order, in runs of at most ``points``."""
+        self._outside = 0
+        with self._path.open("rb") as file:
+            source = self._rows(file)
+            for first in range(0, self.header.count, points):
+                count = min(points, self.header.count - first)
+                with translated(self._reading(first, count), PointCloudError):
+                    rows = source.rows(self.layout.dtype, count)
+                yield self._cloud(first, rows)
+
+    def notes(self) -> list[str]:
+        """How many points lay outside the bounds in the header."""
+        return [f"{self._outside} points lie outside the bounds in the header"] if self._outside else []
+
+    def _reading(self, first: int, count: int) -> str:
+        return f"cannot read {shown(self.data.name)}: points {first} to {first + count - 1} of {self.header.count}"
+
+    def _rows(self, file: BinaryIO) -> _Rows:
+        if self._compression is None:
+            return _PlainRows(self.data, self.header)
+        if not self.header.count:
+            return _PlainRows(self.data, self.header)
+        with translated(self._reading(0, self.header.count), PointCloudError):
+            return Decoder(file, self.header.points_start, self._compression)
+
+    def _cloud(self, first: int, rows: Array) -> PointCloud:
+        xyz: F64 = np.empty((len(rows), 3))
+        for axis, name in enumerate("XYZ"):
+            np.multiply(rows[name], self.header.scale[axis], out=xyz[:, axis])
+            xyz[:, axis] += self.header.offset[axis]
+        self._outside += self._count_outside(xyz)
+        names = [*(self.layout.dtype.names or ()), *self.layout.bits]
+        fields = {field.name: self._column(rows, field.name) for field in self.layout.fields if field.name in names}
+        label = fields["classification"].astype(np.int64)
+        return PointCloud(
+            first=first,
+            xyz=xyz,
+            colour=self._colour(rows),
+            intensity=rows["intensity"].astype(np.float32),
+            label=label,
+            fields={name: column for name, column in fields.items() if name not in _NOT_FIELDS},
+            records=rows,
+        )
+
+    def _column(self, rows: Array, name: str) -> Array:
+        return self.layout.column(rows, name)
+
+    def _colour(self, rows: Array) -> U8 | None:
+        if self.colour_scale == 0:
+            return None
+        stored: Array = np.stack([rows[name] for name in _COLOURS], axis=1)  # u16[n 3]
+        colour: U8 = (np.minimum(stored, _BYTE) if self.colour_scale == _BYTE else stored >> 8).astype(np.uint8)
+        return colour
+
+    def _count_outside(self, xyz: F64) -> int:
+        """Points beyond the header's bounds by more than the bounds' rounding."""
+        if self.header.low_xyz is None or self.header.high_xyz is None or not len(xyz):
+            return 0
+        slack = np.abs(self.header.scale) * 2
+        low, high = self.header.low_xyz - slack, self.header.high_xyz + slack
+        if (xyz.min(axis=0) >= low).all() and (xyz.max(axis=0) <= high).all():
+            return 0
+        return int(((xyz < low) | (xyz > high)).any(axis=1).sum())
+
+    def _colour_scale(self) -> int:
+        """What full colour is stored as: 65535, or 255 by writers who keep bytes; 0 where no point has a colour."""
+        if "red" not in (self.layout.dtype.names or ()) or not self.header.count:
+            return 0
+        seen = self._colour_samples()
+        largest = max(int(seen[name].max()) for name in _COLOURS)
+        return 0 if largest == 0 else _BYTE if largest <= _BYTE else 65535
+
+    def _colour_samples(self) -> Array:
+        """Rows from everywhere in the file."""
+        header = self.header
+        if self._compression is None:
+            table = Table("points", header.points_start, header.count, header.record_bytes)
+            return sampled(self.data, table, self.layout.dtype)
+        import lazrs
+
+        parts = lazrs.SELECTIVE_DECOMPRESS_RGB if header.point_format >= _FIRST_LAYERED else lazrs.SELECTIVE_DECOMPRESS_ALL
+        with self._path.open("rb") as file, translated(self._reading(0, header.count), PointCloudError):
+            decoder = Decoder(file, header.points_start, self._compression, parts)
+            starts = np.concatenate([[0], np.cumsum([points for points, _ in self._compression.chunks])])[:-1]
+            starts = starts[starts < header.count]
+            chosen = starts[np.unique(np.linspace(0, len(starts) - 1, _PROBES).astype(np.int64))]
+            found = []
+            for start in chosen.tolist():
+                decoder.seek(start)
+                found.append(decoder.rows(self.layout.dtype, min(_PROBE_POINTS, header.count - start)))
+        return np.concatenate(found)
+
+
+class _PlainRows:
+    """Rows of uncompressed points."""
+
+    def __init__(self, data: FileBytes, header: LasHeader) -> None:
+        self._data, self._start, self._next = data, header.points_start, 0
+
+    def rows(self, dtype: np.dtype[Any], count: int) -> Array:
+        """The next ``count`` rows."""
+        rows = self._data.rows(self._start, dtype, self._next, count)
+        self._next += count
+        return rows
