@@ -59,6 +59,7 @@ class TrackConfig:
     long_side: int = 1333
     # scaler: one pass of the decoder's scaler, cheapest; antialiased: the authors' evaluation; plain: the authors' demo
     resize: str = "antialiased"
+    near_scale: float = 0.0  # of a second, smaller picture in which people close to the camera are found; 0: none
     association: AssociationSettings = field(default_factory=AssociationSettings)
 
     def __post_init__(self) -> None:
@@ -68,6 +69,8 @@ class TrackConfig:
             raise PresetError(
                 f"short_side {self.short_side} and long_side {self.long_side}: expected 32 <= short <= long <= 8192"
             )
+        if not 0 <= self.near_scale < 1:
+            raise PresetError(f"near_scale {self.near_scale:g}: expected 0, or a share of the picture's size below 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,6 @@ class SegmentConfig:
             )
 
 
-# The subcommands that have presets, by the word that their files hold.
-TASKS: dict[str, type] = {"track": TrackConfig, "segment": SegmentConfig}
-
-
 @dataclass(frozen=True, slots=True)
 class ClassifyConfig:
     """Settings of ``vidpc classify``."""
@@ -112,6 +111,10 @@ class ClassifyConfig:
             raise PresetError(f"points is {self.points}, expected 0 or {LEAST_POINTS} to 8192")
         if not 1 <= self.votes <= 64:
             raise PresetError(f"votes is {self.votes}, expected 1 to 64")
+
+
+# The subcommands that have presets, by the word that their files hold.
+TASKS: dict[str, type] = {"track": TrackConfig, "segment": SegmentConfig, "classify": ClassifyConfig}
 
 
 def names(task: str | None = None) -> list[str]:

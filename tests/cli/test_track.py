@@ -15,8 +15,10 @@ from make_media import Clip, write_video
 from vidpc import weights
 from vidpc.cli import track
 from vidpc.cli.main import main
+from vidpc.media.read import read_videos
 from vidpc.models.transtrack import TransTrack, TransTrackConfig
 from vidpc.outputs.tracks import FORMATS, choose_format
+from vidpc.types import Frame
 
 TINY = TransTrackConfig(
     block="basic",
@@ -304,3 +306,47 @@ sys.exit(main(["track", "long.mp4", "--out", "t.json", "--render", "t.mp4", "--m
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
+
+
+def track_process(folder: Path, model: Path, *, stop_after: int | None = None) -> subprocess.Popen[str]:
+    """``vidpc track`` on long.mp4 in a process of its own, which kills itself after so many written frames."""
+    program = f"""
+import os, signal, sys
+import vidpc.pipeline.track as pipeline
+from vidpc.cli.main import main
+write, count = pipeline._Files.write, [0]
+def counted(self, result):
+    write(self, result)
+    count[0] += 1
+    if count[0] == {stop_after}:
+        os.kill(os.getpid(), signal.SIGKILL)
+pipeline._Files.write = counted
+small = ["--set", "short_side=48", "--set", "long_side=64", "--model", {str(model)!r}, "--overwrite"]
+sys.exit(main(["track", "long.mp4", "--out", "t.json", "--render", "t.mp4", *small]))
+"""
+    return subprocess.Popen([sys.executable, "-c", program], cwd=folder, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_killed_run_leaves_nothing_under_the_final_names_and_can_be_repeated(model: Path, tmp_path: Path):
+    write_video(tmp_path / "long.mp4", Clip(count=40))
+    killed = track_process(tmp_path, model, stop_after=10)
+    killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "t.json").exists()
+    assert not (tmp_path / "t.mp4").exists()
+    again = track_process(tmp_path, model)
+    assert again.communicate(timeout=120)[1].count("Traceback") == 0
+    assert again.returncode == 0
+    assert len(json.loads((tmp_path / "t.json").read_text())["frames"]) == 40
+
+
+def test_two_runs_with_one_output_leave_a_complete_one(model: Path, tmp_path: Path):
+    write_video(tmp_path / "long.mp4", Clip(count=40))
+    runs = [track_process(tmp_path, model) for _ in range(2)]
+    for one in runs:
+        said = one.communicate(timeout=240)[1]
+        assert one.returncode == 0, said
+    assert len(json.loads((tmp_path / "t.json").read_text())["frames"]) == 40
+    items = list(read_videos([tmp_path / "t.mp4"]))
+    assert sum(isinstance(item, Frame) for item in items) == 40
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.mp4", "t.json", "t.mp4"]

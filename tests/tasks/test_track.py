@@ -16,7 +16,7 @@ from vidpc.models.transtrack import TransTrack, TransTrackConfig
 from vidpc.ops import image
 from vidpc.presets import AssociationSettings, TrackConfig
 from vidpc.stream.batch import group
-from vidpc.tasks.track import TrackTask, predecessors
+from vidpc.tasks.track import TrackTask, predecessors, with_near
 from vidpc.types import Closed, Frame, Opened, Planes
 
 REORDERED_SUMS = 1e-4
@@ -112,6 +112,39 @@ def test_tracks_do_not_depend_on_the_batch_even_across_videos(tiny, batch):
             )
             assert ours.tracks.ids.tolist() == reference.tracks.ids.tolist()
             np.testing.assert_allclose(ours.tracks.boxes_xyxy, reference.tracks.boxes_xyxy, atol=REORDERED_SUMS * 96)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_the_small_picture_travels_through_batches_too(tiny, batch):
+    def items():
+        yield from video(0, 4, seed=5)
+        yield from video(1, 2, seed=6)
+
+    alone, together = (run(TrackTask(config(near_scale=0.5), tiny), items(), batch=size) for size in (1, batch))
+    frames = [(a.tracks, b.tracks) for a, b in zip(alone, together, strict=True) if not isinstance(a, (Opened, Closed))]
+    assert len(frames) == 6
+    for reference, ours in frames:
+        assert ours.ids.tolist() == reference.ids.tolist()
+        np.testing.assert_allclose(ours.boxes_xyxy, reference.boxes_xyxy, atol=REORDERED_SUMS * 96)
+
+
+def found(*rows):
+    """One picture's queries from (score, x0, y0, x1, y1)."""
+    table = torch.tensor(rows, dtype=torch.float32)[None]
+    boxes = table[..., 1:]
+    return {"scores": table[..., 0], "labels": torch.zeros(1, len(rows)), "boxes": boxes, "track_boxes": boxes}
+
+
+def test_the_small_picture_answers_for_people_close_by_and_silences_their_parts():
+    far = found(
+        (0.7, 0.40, 0.80, 0.50, 0.95),  # a boot: below the close person's box, within its stretch
+        (0.9, 0.45, 0.20, 0.55, 0.60),  # more certain than the close person: stays
+        (0.6, 0.46, 0.30, 0.48, 0.38),  # somebody small behind: stays
+        (0.6, 0.70, 0.20, 0.80, 0.60),  # elsewhere: stays
+    )
+    near = found((0.8, 0.40, 0.10, 0.60, 0.80), (0.8, 0.7, 0.2, 0.8, 0.6))  # one close, one not tall enough for it
+    scores = with_near(far, near)["scores"][0].tolist()
+    assert scores == pytest.approx([0, 0.9, 0.6, 0.6, 0.8, 0])
 
 
 def test_each_video_numbers_its_own_tracks(tiny):

@@ -99,6 +99,16 @@ def test_identities_are_shared_by_both_moments():
     assert np.mean(np.array(shared) > 0) > 0.8
 
 
+def test_people_close_to_the_camera_fill_the_picture():
+    drawer = scenes(paste=1.0, empty=0.0, near=1.0)
+    tallest = []
+    for seed in range(20):
+        pair = drawer.draw(np.random.default_rng(seed), 200, 160)
+        boxes = pair.after.marks.boxes_xyxy
+        tallest.append((boxes[:, 3] - boxes[:, 1]).max(initial=0))
+    assert np.mean(np.array(tallest) > 70) > 0.8  # of 160
+
+
 def test_weights_decide_which_set_is_drawn():
     drawer = scenes()
     assert drawer.share.tolist() == [0.5, 1.0]

@@ -199,8 +199,8 @@ class TransTrack(nn.Module):
         anchors = token_anchors(memory)
         return Proposals(logits, (self.proposal_box(content).float() + inverse_sigmoid(anchors)).sigmoid(), content)
 
-    def queries(self, memory: Memory, proposals: Proposals | None = None) -> Queries:
-        """Learned queries, or the best ``config.queries`` proposals."""
+    def queries(self, memory: Memory, proposals: Proposals | None = None, most: int | None = None) -> Queries:
+        """Learned queries, or the best ``config.queries`` proposals, or the best ``most`` of these."""
         if self.config.query_source == "learned":
             position, content = self.query_embed.chunk(2, dim=1)
             references = self.reference_points(position).sigmoid()
@@ -208,7 +208,7 @@ class TransTrack(nn.Module):
             # The position part gives the reference alone: released weights use no query position in the decoders.
             return Queries(content.expand(b, -1, -1), references.expand(b, -1, -1))
         proposals = proposals or self.propose(memory)
-        best = distinct(proposals.logits.amax(dim=-1), proposals.boxes, self.config.queries)[..., None]
+        best = distinct(proposals.logits.amax(dim=-1), proposals.boxes, most or self.config.queries)[..., None]
         content = proposals.content.gather(1, best.expand(-1, -1, self.config.width)).detach()
         boxes = proposals.boxes.gather(1, best.expand(-1, -1, 4)).detach()
         prior = proposals.logits.gather(1, best.expand(-1, -1, self.config.classes)).detach()
@@ -240,16 +240,24 @@ class TransTrack(nn.Module):
             moved.append(refine(regress(targets).float(), boxes))
         return Decoded(hiddens, moved)
 
-    def forward(self, images: Tensor, previous: Tensor, carry: Carry | None = None, padding: Tensor | None = None) -> Output:
+    def forward(
+        self,
+        images: Tensor,
+        previous: Tensor,
+        carry: Carry | None = None,
+        padding: Tensor | None = None,
+        most: int | None = None,
+    ) -> Output:
         """Heads of a batch of frames, f32[b 3 h w], whose predecessors are named by ``previous`` i64[b].
 
         Rows are numbered through ``carry`` (r rows, frames of an earlier batch) and then ``images``: row r + i is image i.
         A first frame names itself; its ``track_*`` mean nothing then. ``padding`` bool[b h w] is True outside the picture.
+        ``most`` bounds the queries that start from proposals; it must not change from batch to batch.
         """
         own = self.levels(images)
         pool = own if carry is None else [torch.cat(pair) for pair in zip(carry.levels, own, strict=True)]
         memory = self.encode(own, [level[previous] for level in pool], padding)
-        queries = self.queries(memory)
+        queries = self.queries(memory, most=most)
         detected = self.detect(memory, queries)
         hidden, boxes = detected.hidden[-1], detected.boxes[-1]
         all_hidden = hidden if carry is None else torch.cat([carry.hidden, hidden])

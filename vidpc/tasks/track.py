@@ -28,6 +28,12 @@ FrameItem = Opened[VideoInfo] | Frame | Closed
 Output = tuple[Sample, Mapping[str, npt.NDArray[Any]]] | Opened[VideoInfo] | Aside | Closed
 _MATRICES = tuple(image.LUMA)
 _TRACKS_BYTES = 1 << 12  # a guess at the tracks of one frame
+NEAR_HEIGHT = 0.42  # of the picture: the built-in weights learned people of up to 170 px, in pictures of about 360
+INSIDE_SHARE = 0.7
+LEAST_SIDE = 32  # pixels of the small picture
+NEAR_QUERIES = 32  # more people than that do not stand so close
+STRETCH = 0.2  # of the close person's height, up and down
+PART_HEIGHT = 0.2  # of the close person's height: a box less tall is somebody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,14 @@ class TrackResult:
 
 @dataclass(frozen=True, slots=True)
 class TrackCarry:
-    """What the last frame of each input of a batch leaves for the next batch; row i of ``rows`` belongs to ``streams[i]``."""
+    """What the last frame of each input of a batch leaves for the next batch; row i of ``rows`` belongs to ``streams[i]``.
+
+    ``near`` is the same of the smaller pictures, where there are any.
+    """
 
     streams: tuple[int, ...]
     rows: Carry
+    near: Carry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +119,31 @@ class TrackTask:
         self, tensors: Mapping[str, Tensor], streams: Sequence[int], carry: TrackCarry | None
     ) -> tuple[dict[str, Tensor], TrackCarry]:
         """Scores f32[b n], labels i64[b n], boxes and track boxes f32[b n 4] (xyxy in 0..1) of a batch, and the next carry."""
-        previous = predecessors(streams, carry.streams if carry else ())
-        images = image.normalize(self._pictures(tensors), mean=self._mean, std=self._std)
-        output = self.model(images, torch.tensor(previous).to(images.device, non_blocking=True), carry.rows if carry else None)
-        scores, labels = output.logits[..., self._columns].float().sigmoid().max(dim=-1)
+        before = torch.tensor(predecessors(streams, carry.streams if carry else ()))
         last = {stream: row for row, stream in enumerate(streams)}
-        rows = torch.tensor(list(last.values())).to(images.device, non_blocking=True)
+        rows = torch.tensor(list(last.values()))
+        pictures = self._pictures(tensors)
+        found, left = self._look(pictures, before, carry.rows if carry else None, None)
+        if not self.config.near_scale:
+            return found, TrackCarry(tuple(last), left.rows(rows.to(pictures.device, non_blocking=True)))
+        height, width = (max(LEAST_SIDE, round(side * self.config.near_scale)) for side in pictures.shape[2:])
+        smaller = image.resize_antialiased(pictures, height=height, width=width)
+        close, left_near = self._look(smaller, before, carry.near if carry else None, NEAR_QUERIES)
+        rows = rows.to(pictures.device, non_blocking=True)
+        return with_near(found, close), TrackCarry(tuple(last), left.rows(rows), left_near.rows(rows))
+
+    def _look(self, pictures: Tensor, before: Tensor, carry: Carry | None, most: int | None) -> tuple[dict[str, Tensor], Carry]:
+        """What the network finds in pictures u8[b 3 h w] with ``most`` queries, and what it would carry on."""
+        images = image.normalize(pictures, mean=self._mean, std=self._std)
+        output = self.model(images, before.to(images.device, non_blocking=True), carry, most=most)
+        scores, labels = output.logits[..., self._columns].float().sigmoid().max(dim=-1)
         outputs = {
             "scores": scores,
             "labels": labels,
             "boxes": cxcywh_to_xyxy(output.boxes),
             "track_boxes": cxcywh_to_xyxy(output.track_boxes),
         }
-        return outputs, TrackCarry(tuple(last), output.carry.rows(rows))
+        return outputs, output.carry
 
     def results(self, outputs: Iterable[Output]) -> Iterator[TrackResult | Opened[VideoInfo] | Closed]:
         """The tracks of every frame, each input with an association of its own."""
@@ -213,6 +235,28 @@ def predecessors(streams: Sequence[int], carried: Sequence[int]) -> list[int]:
         rows.append(last.get(stream, own))
         last[stream] = own
     return rows
+
+
+def with_near(far: Mapping[str, Tensor], near: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The queries of a picture and then those of the same picture made small, each with the scores of what it is there for.
+
+    The small picture answers for boxes taller than ``NEAR_HEIGHT`` of it, which the network sees there at a size that it knows.
+    What the large picture says of the same place is silenced: a box of which most lies in such an answer with a better score,
+    stretched because those often end above the feet, and that is no small person before or behind it.
+    """
+    tall = near["boxes"][..., 3] - near["boxes"][..., 1]
+    close = near["scores"] * (tall > NEAR_HEIGHT)
+    stretch = torch.stack([torch.zeros_like(tall), STRETCH * tall], dim=-1)
+    low = torch.maximum(far["boxes"][:, :, None, :2], (near["boxes"][..., :2] - stretch)[:, None])
+    high = torch.minimum(far["boxes"][:, :, None, 2:], (near["boxes"][..., 2:] + stretch)[:, None])
+    shared = (high - low).clamp(min=0).prod(dim=-1)  # [b far near]
+    sides = far["boxes"][..., 2:] - far["boxes"][..., :2]
+    inside = shared > INSIDE_SHARE * sides.prod(dim=-1)[..., None]
+    part = sides[..., 1, None] > PART_HEIGHT * tall[:, None]
+    better = close[:, None] >= far["scores"][..., None]
+    silenced = (inside & part & better & (close[:, None] > 0)).any(dim=-1)
+    joined = {name: torch.cat([far[name], near[name]], dim=1) for name in far}
+    return {**joined, "scores": torch.cat([far["scores"] * ~silenced, close], dim=1)}
 
 
 def _reading(planes: Planes) -> U8:

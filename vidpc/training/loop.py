@@ -168,7 +168,7 @@ def train_step(recipe: Recipe, state: State, item: dict[str, Tensor], device: to
         group["lr"] = recipe.rate_at(state.step)
     state.model.train()
     rng = torch.Generator().manual_seed((recipe.seed * 1_000_003 + state.step) * peers.count + peers.rank)
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
         parts = loss_parts(state.model, state.heads, to_batch(item, device), rng, decoders=state.step >= recipe.decoders_from)
     total = torch.stack(list(parts.values())).sum()
     total.backward()
@@ -188,6 +188,14 @@ def train_step(recipe: Recipe, state: State, item: dict[str, Tensor], device: to
         "total": float(total.detach()),
         "norm": float(norm),
     }
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 saves time: where a CPU lacks its instructions it takes ten times as long as float32."""
+    if device.type != "cpu":
+        return True
+    can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
 @torch.no_grad()
