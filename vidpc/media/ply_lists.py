@@ -85,7 +85,7 @@ class ListRows:
     def _cut(self, row: int, offset: int, needed: int) -> PointCloudError:
         element = self._element
         return self._data.damaged(
-            f"element {shown(element.name)}, row {row} of {element.count} at byte {offset}: its lists need {needed} bytes, "
+            f"element {shown(element.name)}, row {row} of {element.count} at byte {offset}: it needs {needed} bytes, "
             f"the file has {self._data.size - offset} there (at most {_MAX_ROW_BYTES} are read)"
         )
 
