@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidpc.errors import OutputError
+from vidpc.media.columns import painted
 from vidpc.media.las import LasSource
 from vidpc.media.las_header import (
     COPC,
@@ -83,9 +84,9 @@ class LabelledRows:
     """How rows get their labels: the new rows' ``dtype``, and the descriptions of their extra values as bytes."""
 
     def __init__(self, source: LasSource, labelling: Labelling) -> None:
-        header, layout = source.header, source.layout
+        header, self._old = source.header, source.layout.dtype
         self._labelling, self._format = labelling, header.point_format
-        self._has_colour = "red" in (layout.dtype.names or ())
+        self._has_colour = "red" in (self._old.names or ())
         self._colour_factor = 1 if source.colour_scale == 255 else _WORD_OF_BYTE
         self.warnings = _warnings(header, labelling, has_colour=self._has_colour)
         _check_codes(labelling.classification, header.point_format)
@@ -94,7 +95,6 @@ class LabelledRows:
             added.insert(0, (LABEL, "<i2", describe(LABEL, _I2, "vidpc: class, -1 for none")))
         self.descriptions = _descriptions(header, [name for name, _, _ in added], self.warnings)
         self.descriptions += b"".join(description for _, _, description in added)
-        self._old = layout.dtype
         # The old bytes are one column, so that no name of theirs can be in the way.
         self.dtype = np.dtype([("old", self._old), *((name, kind) for name, kind, _ in added)])
 
@@ -108,24 +108,18 @@ class LabelledRows:
             self._classify(rows["old"], label, self._labelling.classification)
         rows[CONFIDENCE] = np.rint(np.clip(confidence, 0, 1) / _CONFIDENCE_STEP).astype(np.uint8)
         if self._labelling.palette is not None and self._has_colour:
-            colours = by_label(self._labelling.palette, (0, 0, 0), label) * self._colour_factor
+            colours = painted(label, self._labelling.palette).astype(np.uint16) * np.uint16(self._colour_factor)
             for axis, name in enumerate(("red", "green", "blue")):
                 rows["old"][name] = colours[:, axis]
         return rows
 
     def _classify(self, rows: Array, label: I64, codes: Mapping[int, int]) -> None:
-        found = by_label(codes, _UNCLASSIFIED, label).astype(np.uint8)
+        known, place = np.unique(label, return_inverse=True)
+        found = np.array([codes.get(int(one), _UNCLASSIFIED) for one in known], np.uint8)[place]
         if self._format >= 6:
             rows["classification"] = found
         else:
             rows["raw_classification"] = (rows["raw_classification"] & ~np.uint8(_CLASS_MASK_0)) | found
-
-
-def by_label(values: Mapping[int, Any], missing: Any, label: I64) -> Array:
-    """The value of every label, ``missing`` where ``values`` has none."""
-    known, inverse = np.unique(label, return_inverse=True)
-    found: Array = np.array([values.get(int(value), missing) for value in known] or [missing], np.int64)[inverse]
-    return found
 
 
 def describe(name: str, kind: int, text: str, scale: float | None = None) -> bytes:
@@ -159,7 +153,7 @@ def _descriptions(header: LasHeader, added: list[str], warnings: list[str]) -> b
     for entry in entries:
         name = name_of(entry)
         if name in added:
-            kept = free_name(f"{name}_before", names)
+            kept = free_name(f"input_{name}", names)
             names.add(kept)
             entry = entry[:4] + struct.pack("<32s", kept.encode()) + entry[36:]
             warnings.append(f"the input has a value {name!r} already: it is kept as {kept!r}")

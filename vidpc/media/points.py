@@ -124,11 +124,57 @@ def _laz_own() -> WriteScan:
     return write_laz
 
 
+def _npy() -> OpenScan:
+    from vidpc.media.arrays import open_npy
+
+    return open_npy
+
+
+def _npz() -> OpenScan:
+    from vidpc.media.arrays import open_npz
+
+    return open_npz
+
+
+def _npz_any() -> WriteScan:
+    from vidpc.media.arrays_write import write_npz
+
+    return write_npz
+
+
+def _text() -> OpenScan:
+    from vidpc.media.text import open_text
+
+    return open_text
+
+
+def _text_own() -> WriteScan:
+    from vidpc.media.text_write import write_own
+
+    return write_own
+
+
+def _text_any() -> WriteScan:
+    from vidpc.media.text_write import write_any
+
+    return write_any
+
+
+def _kitti() -> OpenScan:
+    from vidpc.media.kitti import open_kitti
+
+    return open_kitti
+
+
 FORMATS: dict[str, Format] = {
     "ply": Format((".ply",), re.compile(rb"ply[ \t]*[\r\n]"), _ply, _ply_own, _ply_any),
     "pcd": Format((".pcd",), re.compile(rb"\s*(#[^\n]*\n\s*)*(#\s*\.PCD\b|VERSION\s|FIELDS\s)"), _pcd, _pcd_own),
     "las": Format((".las",), re.compile(rb"LASF"), _las, _las_own, siblings=("las", "laz")),
     "laz": Format((".laz",), None, _las, _laz_own, siblings=("las", "laz")),
+    "npy": Format((".npy",), re.compile(rb"\x93NUMPY"), _npy),
+    "npz": Format((".npz",), None, _npz, write_any=_npz_any),
+    "text": Format((".csv", ".xyz", ".txt", ".asc", ".tsv", ".pts"), None, _text, _text_own, _text_any),
+    "kitti": Format((".bin",), None, _kitti),
 }
 
 
