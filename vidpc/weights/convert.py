@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidpc.errors import WeightsError, unknown_name
 
-from . import files, pct, transtrack
+from . import files, pct, point_transformer, transtrack
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,12 @@ Converter = Callable[..., tuple[dict[str, "torch.Tensor"], dict[str, Any]]]
 LAYOUTS: dict[str, Converter] = {
     "transtrack": transtrack.convert,
     "pct": pct.convert,
+    "point-transformer": point_transformer.convert,
+    "pointcept-ptv1": point_transformer.convert_pointcept,
 }
+
+# Where training programs put a network's entries beside their own state.
+_WRAPPERS = ("model", "state_dict")
 
 # What a damaged checkpoint can make zipfile and torch.load raise. UnpicklingError is what a forbidden one raises.
 _DAMAGE = (
@@ -66,11 +71,11 @@ def load_checkpoint(path: Path, *, allow_pickle: bool = False) -> dict[str, "tor
         return _load_safetensors(path)
     _refuse_inflation(path)
     content = _unpickle(path, allow_pickle=allow_pickle)
-    state = content.get("model", content) if isinstance(content, dict) else content
+    state = next((content[key] for key in _WRAPPERS if key in content), content) if isinstance(content, dict) else content
     import torch
 
     if not isinstance(state, dict) or not any(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: no named tensors in it, neither at the top nor under 'model'")
+        raise WeightsError(f"{path}: no named tensors in it, neither at the top nor under {' or '.join(map(repr, _WRAPPERS))}")
     return {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 
