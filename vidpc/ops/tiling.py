@@ -1,0 +1,142 @@
+"""A tile of a scan thinned by voxel, cut into overlapping blocks, and the blocks' votes carried back to every point.
+
+Thinner.add      points, piece by piece ──> one point a voxel (the first that came), found again by its key
+cut              the thinned points in blocks: own points, and those around them
+Votes            scores of a block added to its thinned points, weighted down towards the block's rim
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[Any]  # structured, with xyz f64[3]
+
+_XY_BITS, _Z_BITS = (
+    24,
+    15,
+)  # of a voxel's key: 800 km across and 1600 m high at 5 cm; what is further out shares the last voxels
+
+
+class Thinner:
+    """Keeps one point of every voxel, the first that is added."""
+
+    def __init__(self, voxel_m: float, *, shift: float = 0.0) -> None:
+        """``shift`` moves the grid along all axes by this part of a voxel."""
+        self._voxel_m, self._shift = voxel_m, shift
+        self._base: F64 | None = None
+        self.keys: I64 = np.empty(0, np.int64)  # ascending
+        self._rows: Rows | None = None
+        self.is_wanted: Mask = np.empty(0, np.bool_)  # by voxel: it holds a point that was wanted
+
+    def add(self, rows: Rows, is_wanted: Mask) -> None:
+        """Takes further points; ``is_wanted`` marks those that are going to ask for their voxel."""
+        keys = self.keys_of(rows["xyz"])
+        if self._rows is not None:
+            keys = np.concatenate([self.keys, keys])
+            rows = np.concatenate([self._rows, rows])
+            is_wanted = np.concatenate([self.is_wanted, is_wanted])
+        self.keys, first, voxel = np.unique(keys, return_index=True, return_inverse=True)
+        self._rows = rows[first]
+        self.is_wanted = np.bincount(voxel, weights=is_wanted, minlength=len(first)) > 0
+
+    @property
+    def rows(self) -> Rows:
+        """The points that were kept, in the order of their voxels' keys."""
+        if self._rows is None:
+            raise ValueError("Thinner: no points were added")
+        return self._rows
+
+    def keys_of(self, xyz: F64) -> I64:
+        """The voxel's key of each point, i64[n]."""
+        cells = np.floor(xyz / self._voxel_m + self._shift)
+        if self._base is None:  # the keys count from the first points; the grid itself hangs on the scan's origin
+            half = np.array([1 << _XY_BITS, 1 << _XY_BITS, 1 << _Z_BITS]) / 2
+            self._base = np.floor(np.median(cells, axis=0)) - half  # no stray point may move it
+        last = [(1 << _XY_BITS) - 1, (1 << _XY_BITS) - 1, (1 << _Z_BITS) - 1]
+        i, j, k = np.clip(cells - self._base, 0, last).astype(np.int64).T
+        keys: I64 = (((i << _XY_BITS) + j) << _Z_BITS) + k
+        return keys
+
+    def find(self, xyz: F64) -> I64:
+        """For points that were added, the number of their voxel, i64[n]."""
+        return np.searchsorted(self.keys, self.keys_of(xyz))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Thinned points that the model sees at once: their numbers i64[n], and the weight f32[n] of what it says of them."""
+
+    index: I64
+    weight: F32
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShape:
+    """A block has sides of at most ``side_m`` and ``most`` points, and around them a halo of ``halo_m``."""
+
+    side_m: float
+    halo_m: float
+    most: int
+
+
+def cut(xy: F64, is_wanted: Mask, shape: BlockShape) -> Iterator[Block]:
+    """Blocks that hold each wanted point of ``xy`` f64[n 2] once, with weight 1, and the points of their halo with less."""
+    todo = [np.flatnonzero(is_wanted)]
+    while todo:
+        chosen = todo.pop()
+        if not len(chosen):
+            continue
+        low, high = xy[chosen].min(axis=0), xy[chosen].max(axis=0)
+        halves = _halves(xy[chosen], low, high - low, shape)
+        if halves is not None:
+            todo += [chosen[~halves], chosen[halves]]
+            continue
+        beyond = np.maximum(np.maximum(low - xy, xy - high), 0).max(axis=1)
+        index = np.flatnonzero(beyond <= shape.halo_m)
+        weight = 1 - beyond[index] / (shape.halo_m or 1)
+        yield Block(index, np.maximum(weight, 0).astype(np.float32))
+
+
+def _halves(xy: F64, low: F64, sides: F64, shape: BlockShape) -> Mask | None:
+    """Which points go into the second half: where a side is too long by the side, where points are too many by the points."""
+    axis = int(sides.argmax())
+    side = float(sides[axis])
+    if side <= shape.side_m and (len(xy) <= shape.most or not side):
+        return None
+    parts = int(np.ceil(side / shape.side_m))
+    at = low[axis] + side * (parts // 2) / parts if parts > 1 else float(np.median(xy[:, axis]))
+    second = xy[:, axis] > at
+    return second if second.any() and not second.all() else xy[:, axis] > low[axis]
+
+
+class Votes:
+    """Sums of scores by thinned point, f32[n classes]."""
+
+    def __init__(self, points: int, classes: int) -> None:
+        self._scores = np.zeros((points, classes), np.float32)
+        self._weight = np.zeros(points, np.float32)
+
+    def add(self, block: Block, scores: F32) -> None:
+        """What was said of a block's points, f32[n classes]; what is no number says nothing."""
+        says = np.isfinite(scores).all(axis=1)
+        index, weight = block.index[says], block.weight[says]
+        self._scores[index] += scores[says] * weight[:, None]
+        self._weight[index] += weight
+
+    def mean(self, xyz: F64) -> F32:
+        """The weighted mean of every point's scores; one of which nothing was said has those of the nearest that was seen."""
+        is_seen = self._weight > 0
+        weight: F32 = np.where(is_seen, self._weight, 1).astype(np.float32)
+        means: F32 = np.divide(self._scores, weight[:, None], dtype=np.float32)
+        if not is_seen.all() and is_seen.any():
+            _, nearest = cKDTree(xyz[is_seen]).query(xyz[~is_seen])
+            means[~is_seen] = means[is_seen][nearest]
+        return means
