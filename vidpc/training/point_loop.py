@@ -58,7 +58,7 @@ class Trainee(Generic[Batch]):
     model: nn.Module
     draw: Callable[[np.random.Generator], Batch]
     losses: Callable[[nn.Module, Batch], Mapping[str, Tensor]]  # parts, which are summed
-    measure: Callable[[nn.Module], Mapping[str, float]] | None = None
+    measure: Callable[[nn.Module], Mapping[str, Any]] | None = None
 
 
 class State:
