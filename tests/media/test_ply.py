@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from make_scans import SQUARE, ply
+from scan_bytes import SQUARE, ply
 
 from vidpc.errors import PointCloudError
 from vidpc.media.ply_write import write_any

@@ -61,6 +61,14 @@ def full_scale(values: Array) -> float:
     return _BYTE if 0 < largest <= _BYTE else _WORD
 
 
+def colour_scale(rows: Array, names: Sequence[str]) -> float:
+    """``full_scale`` of three columns of some records together."""
+    if all(rows.dtype[name] == np.uint8 for name in names):
+        return _BYTE
+    with np.errstate(invalid="ignore"):  # of NaNs that signal
+        return full_scale(np.concatenate([rows[name].astype(np.float64) for name in names]))
+
+
 def to_bytes(values: Array, scale: float) -> U8:
     """Colour values as u8, rounded; what is no number becomes 0, what is too large 255."""
     if values.dtype == np.uint8:
@@ -79,11 +87,12 @@ def to_labels(values: Array) -> I64:
 
 def cloud_of(first: int, column: Column, roles: Roles, scale: float, records: Any = None) -> PointCloud:
     """Points from their columns, where ``column`` gives one by its stored name and ``scale`` is full colour."""
-    xyz: F64 = np.stack([column(name).astype(np.float64) for name in roles.xyz], axis=1)
-    colour = np.stack([to_bytes(column(name), scale) for name in roles.colour], axis=1) if roles.colour else None
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+    # What float32 cannot hold becomes infinite, and signalling NaNs become quiet ones, without a word.
+    with np.errstate(over="ignore", invalid="ignore"):
+        xyz: F64 = np.stack([column(name).astype(np.float64) for name in roles.xyz], axis=1)
+        colour = np.stack([to_bytes(column(name), scale) for name in roles.colour], axis=1) if roles.colour else None
         intensity: F32 | None = column(roles.intensity).astype(np.float32) if roles.intensity else None
-    label = to_labels(column(roles.label)) if roles.label else None
+        label = to_labels(column(roles.label)) if roles.label else None
     fields: Mapping[str, Array] = {name: column(name) for name in roles.others}
     return PointCloud(first, xyz, colour, intensity, label, fields, records)
 

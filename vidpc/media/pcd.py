@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidpc.media.ascii_rows import Lines, lines, parse
-from vidpc.media.columns import Roles, cloud_of, full_scale, roles_of
+from vidpc.media.columns import Roles, cloud_of, colour_scale, roles_of
 from vidpc.media.lzf import MOST_EXPANSION, unpack
 from vidpc.media.pcd_header import Field, Header, read_header, record
 from vidpc.media.records import FileBytes, Table, opened, require_room, sampled
@@ -147,10 +147,7 @@ class PcdSource:
     def _full_scale(self) -> float:
         if self.packed or self._roles.colour is None:
             return 255.0
-        rows = self._sample()
-        if all(rows.dtype[name] == np.uint8 for name in self._roles.colour):
-            return 255.0
-        return full_scale(np.concatenate([rows[name].astype(np.float64) for name in self._roles.colour]))
+        return colour_scale(self._sample(), self._roles.colour)
 
     def _sample(self) -> Rows:
         if self.header.kind == "binary":

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vidpc.errors import PointCloudError
 from vidpc.media.ascii_rows import Lines, lines, parse
-from vidpc.media.columns import Roles, cloud_of, full_scale, roles_of
+from vidpc.media.columns import Roles, cloud_of, colour_scale, roles_of
 from vidpc.media.ply_header import Element, Header, read_header
 from vidpc.media.ply_lists import ListRows, Run
 from vidpc.media.records import FileBytes, Table, opened, require_room, sampled
@@ -122,8 +122,7 @@ class PlySource:
     def _full_scale(self) -> float:
         if self._roles.colour is None or all(self._dtype[name] == np.uint8 for name in self._roles.colour):
             return 255.0
-        rows = self._sample()
-        return full_scale(np.concatenate([rows[name].astype(np.float64) for name in self._roles.colour]))
+        return colour_scale(self._sample(), self._roles.colour)
 
     def _sample(self) -> npt.NDArray[Any]:
         """Rows from everywhere in a file of fixed rows, else its first ones."""
