@@ -22,11 +22,12 @@ from .options import verbose_option
 # ``vidpc --help`` must not wait for torch.
 COMMANDS = {
     "track": ("track", "Follow people and things through videos."),
+    "classify": ("classify", "Say what scans of single objects show."),
     "info": ("info", "Say what a file holds and what vidpc would do with it."),
     "demo": ("demo", "Write generated sample inputs, to try every command on."),
     "models": ("models", "List, fetch, check and convert weights."),
     "eval": ("eval", "Score results against known answers."),
-    "train": ("train", "Train weights on labelled pictures."),
+    "train": ("train", "Train weights on labelled pictures and scans."),
 }
 
 # The first row that fits decides, so a special error stands before its parent.

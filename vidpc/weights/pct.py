@@ -81,7 +81,7 @@ def _classifier(shapes: Shapes) -> tuple[dict[str, Any], list[Row]]:
         "attention_layers": layers, "fused": fused, "head": [first, second], "classes": classes,
     }  # fmt: skip
     labels = _MODELNET40 if classes == len(_MODELNET40) else [f"class_{i}" for i in range(classes)]
-    rules = {"points": 1024, "centre": "mean", "up": "y", "turns": 1}
+    rules = {"points": 1024, "centre": "mean", "up": "y"}
     return {"architecture": "pct", "config": config, "labels": labels, "input": rules}, rows
 
 
@@ -103,7 +103,7 @@ def _parts(shapes: Shapes) -> tuple[dict[str, Any], list[Row]]:
     }  # fmt: skip
     named = [f"{category}/{i}" for category, number in _SHAPENET_PARTS.items() for i in range(number)]
     labels = named if parts == len(named) else [f"part_{i}" for i in range(parts)]
-    rules = {"points": 2048, "centre": "mean", "up": "y", "turns": 1}
+    rules = {"points": 2048, "centre": "mean", "up": "y"}
     described = {"architecture": "pct-parts", "config": config, "labels": labels, "input": rules}
     return {**described, "categories": list(_SHAPENET_PARTS)[:categories]}, rows
 
