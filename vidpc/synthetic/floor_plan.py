@@ -93,13 +93,18 @@ class FloorPlan:
             wall, along = self.walls[index], float(wide_m / 2 + rng.uniform(0, lengths[index]))
             if rng.random() < 0.3:  # corners are where most things end up
                 along = float(rng.choice([wide_m / 2, wall.length_m - wide_m / 2]))
-            patch = Patch(along - wide_m / 2, along + wide_m / 2, low_m, high_m)
-            if self.wall_is_free(index, patch) and (
-                deep_m == 0 or self.take(_corners(wall, patch.left_m, patch.right_m, _EDGE_M, deep_m))
-            ):
-                self.patches[index].append(patch)
+            if self.take_wall(index, Patch(along - wide_m / 2, along + wide_m / 2, low_m, high_m), deep_m):
                 return wall, along
         return None
+
+    def take_wall(self, index: int, patch: Patch, deep_m: float = 0.0) -> bool:
+        """Takes a piece of wall, and of the floor before it, where all of it is free, and says whether it was."""
+        free = self.wall_is_free(index, patch) and patch.high_m <= self.height_m
+        corners = _corners(self.walls[index], patch.left_m, patch.right_m, _EDGE_M, deep_m)
+        if not free or (deep_m > 0 and not self.take(corners)):
+            return False
+        self.patches[index].append(patch)
+        return True
 
     def wall_is_free(self, index: int, patch: Patch) -> bool:
         """Whether nothing is there yet."""

@@ -1,18 +1,20 @@
 """Who lives in a room: which furniture a kind of room has, where it goes, and the disorder that comes with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import pi
 
 import numpy as np
 
 from . import furniture
-from .floor_plan import FloorPlan
+from .floor_plan import FloorPlan, Patch
 from .furniture import Maker
 from .solids import CLUTTER, DOOR, Mesh, blob, box, join, moved, nothing, turned
 
 Rng = np.random.Generator
 
 _GAP_M = 0.03  # between a thing and its neighbours
+_DESK_TOP_M, _DESK_REACH_M = 1.05, 1.15  # of a desk with all that belongs to it
+_DRAWS = 3  # of a piece, for one that fits
 
 
 def furnish(rng: Rng, plan: FloorPlan, kind: str) -> Mesh:
@@ -35,14 +37,35 @@ def furnish(rng: Rng, plan: FloorPlan, kind: str) -> Mesh:
 
 def at_walls(rng: Rng, plan: FloorPlan, make: Maker, count: int) -> Mesh:
     """That many pieces with their backs to walls, or fewer where there is no room."""
-    parts = []
-    for _ in range(count):
+    parts: list[Mesh] = []
+    for _ in range(_DRAWS * count):
         mesh = make(rng)
-        wide, low, high, deep = _extent(mesh)
-        on_floor = deep if low < 0.6 else 0.0
-        if place := plan.on_wall(rng, wide + _GAP_M, low, high, on_floor):
-            gap = rng.uniform(0.0, 0.06) if low < 0.6 else 0.0
+        wide, low, high, deep = _needs(mesh)
+        if place := plan.on_wall(rng, wide, low, high, deep):
+            gap = rng.uniform(0.0, 0.06) if deep > 0 else 0.0
             parts.append(place[0].place(moved(mesh, (_middle(mesh), 0, 0)), place[1], gap))
+        if len(parts) == count:
+            break
+    return join(parts)
+
+
+def along_walls(rng: Rng, plan: FloorPlan, makers: Sequence[tuple[Maker, float]], fill: float) -> Mesh:
+    """Pieces side by side along every wall, as offices are furnished: ``fill`` of it, drawn from makers by their weights."""
+    weights = np.array([weight for _, weight in makers])
+    parts = []
+    for index, wall in enumerate(plan.walls):
+        along = float(rng.exponential(0.3))
+        while along < wall.length_m - 0.3:
+            mesh = makers[int(rng.choice(len(makers), p=weights / weights.sum()))][0](rng)
+            wide, low, high, deep = _needs(mesh)
+            patch = Patch(along, along + wide, low, high)
+            fits = patch.right_m <= wall.length_m and rng.random() < fill
+            if fits and plan.take_wall(index, patch, deep):
+                gap = rng.uniform(0.0, 0.04) if deep > 0 else 0.0
+                parts.append(wall.place(moved(mesh, (_middle(mesh), 0, 0)), along + wide / 2, gap))
+                along = patch.right_m
+            else:
+                along += 0.3
     return join(parts)
 
 
@@ -75,6 +98,15 @@ def _extent(mesh: Mesh) -> tuple[float, float, float, float]:
     return float(high[0] - low[0]), float(low[2]), float(high[2]), float(max(high[1], 0.05))
 
 
+def _needs(mesh: Mesh) -> tuple[float, float, float, float]:
+    """What a piece takes of a wall (width, from, to) and of the floor (depth, 0 where it hangs).
+
+    Chairs may stand in each other's way, and what is on a desk may hide what hangs behind it.
+    """
+    wide, low, high, deep = _extent(mesh)
+    return wide + _GAP_M, low, min(high, _DESK_TOP_M) if high < 1.5 else high, min(deep, _DESK_REACH_M) if low < 0.6 else 0.0
+
+
 def _middle(mesh: Mesh) -> float:
     return -float(mesh.low[0] + mesh.high[0]) / 2
 
@@ -99,7 +131,7 @@ def workplace(rng: Rng) -> Mesh:
         parts.append(moved(furniture.computer(rng), (rng.uniform(-0.35, 0.35) * wide, 0.05, 0.0)))
     if rng.random() < 0.3:
         parts.append(moved(furniture.carton(rng), (rng.uniform(-0.3, 0.3) * wide, 0.05, 0.0)))
-    if rng.random() < 0.5:
+    if rng.random() < 0.2:
         parts.append(_over_desk(rng))
     return join(parts)
 
@@ -223,30 +255,28 @@ def fixtures(rng: Rng, plan: FloorPlan, count: int) -> Mesh:
 
 # Kinds of rooms
 
+# What stands along the walls of an office, and what hangs there, with weights.
+_LINING: tuple[tuple[Maker, float], ...] = (
+    (workplace, 4), (loaded_case, 2.5), (loaded_cabinet, 0.8), (furniture.chair, 0.4), (furniture.carton, 0.4),
+)  # fmt: skip
+_OVERHEAD: tuple[tuple[Maker, float], ...] = ((furniture.wall_shelf, 2), (furniture.plain_shelves, 1))
+
 
 def _office(rng: Rng, plan: FloorPlan) -> Mesh:
-    full = rng.uniform(0.5, 1.6)
-    parts = [boards(rng, plan, int(rng.random() < 0.4))]
-    parts.append(at_walls(rng, plan, workplace, max(1, round(plan.area_m2 / rng.uniform(3.5, 8.0)))))
-    parts.append(at_walls(rng, plan, sitting_group, int(rng.random() < 0.3)))
-    parts.append(at_walls(rng, plan, loaded_case, 1 + _count(rng, 0.16 * full * plan.area_m2)))
-    parts.append(at_walls(rng, plan, furniture.wall_shelf, _count(rng, 1.5 * full)))
-    parts.append(at_walls(rng, plan, furniture.plain_shelves, _count(rng, full)))
-    parts.append(at_walls(rng, plan, loaded_cabinet, _count(rng, full)))
-    parts.append(anywhere(rng, plan, table_group, int(rng.random() < 0.35)))
+    parts = [boards(rng, plan, int(rng.random() < 0.4)), at_walls(rng, plan, sitting_group, int(rng.random() < 0.25))]
+    parts.append(anywhere(rng, plan, table_group, int(rng.random() < 0.25)))
+    parts.append(at_walls(rng, plan, workplace, 1))
+    parts.append(along_walls(rng, plan, _LINING, rng.uniform(0.45, 1.0)))
+    parts.append(along_walls(rng, plan, _OVERHEAD, rng.uniform(0.0, 0.6)))
     return join([*parts, anywhere(rng, plan, furniture.chair, _count(rng, 0.8))])
 
 
 def _shared(rng: Rng, plan: FloorPlan) -> Mesh:
-    full = rng.uniform(0.5, 1.6)
-    parts = [boards(rng, plan, int(rng.random() < 0.5))]
-    parts.append(anywhere(rng, plan, double_workplace, _count(rng, 0.07 * plan.area_m2)))
-    parts.append(at_walls(rng, plan, workplace, round(plan.area_m2 / rng.uniform(4, 9))))
-    parts.append(at_walls(rng, plan, sitting_group, int(rng.random() < 0.4)))
-    parts.append(at_walls(rng, plan, loaded_case, _count(rng, 0.12 * full * plan.area_m2)))
-    parts.append(at_walls(rng, plan, furniture.wall_shelf, _count(rng, 2.0 * full)))
-    parts.append(at_walls(rng, plan, furniture.plain_shelves, _count(rng, 1.5 * full)))
-    parts.append(at_walls(rng, plan, loaded_cabinet, _count(rng, 2.0 * full)))
+    parts = [boards(rng, plan, int(rng.random() < 0.5)), at_walls(rng, plan, sitting_group, int(rng.random() < 0.3))]
+    parts.append(anywhere(rng, plan, double_workplace, 1 + _count(rng, 0.05 * plan.area_m2)))
+    parts.append(at_walls(rng, plan, workplace, 2))
+    parts.append(along_walls(rng, plan, _LINING, rng.uniform(0.45, 1.0)))
+    parts.append(along_walls(rng, plan, _OVERHEAD, rng.uniform(0.0, 0.6)))
     return join([*parts, anywhere(rng, plan, furniture.office_chair, _count(rng, 1.5))])
 
 

@@ -239,7 +239,7 @@ def _blinds(rng: np.random.Generator, p: Patch, y: float) -> Mesh:
 def draw_columns(rng: np.random.Generator, plan: FloorPlan, look: Look, count: int) -> Mesh:
     """Columns at the walls and in corners, or free, up to the ceiling."""
     parts, h = [], plan.height_m
-    wide, deep = rng.uniform(0.25, 0.8), rng.uniform(0.1, 0.5)
+    wide, deep = rng.uniform(0.2, 0.75), rng.uniform(0.08, 0.4)
     for _ in range(count):
         if rng.random() < 0.85:
             if place := plan.on_wall(rng, wide, 0.0, h, deep):

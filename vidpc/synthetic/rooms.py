@@ -25,7 +25,7 @@ __all__ = ["LABELS", "RoomOptions", "make_room", "make_scene"]
 Rng = np.random.Generator
 OpenScene = Callable[[F32], scanner.Cast]  # triangles f32[m 3 3] -> what casts rays against them
 
-_SHARES = {"office": 0.34, "shared": 0.14, "meeting": 0.15, "corridor": 0.13, "lounge": 0.1, "storage": 0.08, "lobby": 0.06}
+_SHARES = {"office": 0.4, "shared": 0.17, "meeting": 0.13, "corridor": 0.11, "lounge": 0.08, "storage": 0.07, "lobby": 0.04}
 # Least and greatest width, least and greatest depth, in metres.
 _SIZES = {
     "office": (2.2, 5.5, 2.4, 5.5),
@@ -38,7 +38,7 @@ _SIZES = {
 }
 _EYE_M = (1.25, 1.75)  # above the floor
 _M2_PER_EYE = 9.0
-_NEIGHBOURS = 0.3  # share of open doors that another room lies behind
+_NEIGHBOURS = 0.2  # share of open doors that another room lies behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ def _sizes(rng: Rng, kind: str) -> tuple[float, float, float]:
 def _furnished(rng: Rng, plan: FloorPlan, kind: str, look: room_shell.Look, openings: Openings) -> Mesh:
     """Everything of one room. What comes first takes the best places."""
     parts = []
-    if rng.random() < 0.45:
-        parts.append(room_shell.draw_columns(rng, plan, look, int(rng.integers(1, 5))))
+    if rng.random() < 0.4:
+        parts.append(room_shell.draw_columns(rng, plan, look, 1 + int(rng.poisson(0.05 * plan.area_m2))))
     if rng.random() < 0.65:
         room_shell.draw_windows(rng, plan, look, int(rng.integers(1, 4)), openings)
     parts.append(furnish(rng, plan, kind))
@@ -124,13 +124,13 @@ def _furnished(rng: Rng, plan: FloorPlan, kind: str, look: room_shell.Look, open
 
 def _eyes(rng: Rng, plan: FloorPlan) -> F32:
     """Where a scanner stood in a room, f32[k 3]."""
-    count = 1 + int(rng.poisson(plan.area_m2 / _M2_PER_EYE * rng.uniform(0.3, 1.2)))
+    count = 1 + int(rng.poisson(plan.area_m2 / _M2_PER_EYE * rng.uniform(0.4, 1.6)))
     places = standing_points(rng, plan, min(count, 7))
     return np.column_stack([places, rng.uniform(*_EYE_M, len(places))]).astype(np.float32)
 
 
 def _neighbour(rng: Rng, plan: FloorPlan, passable: list[tuple[Wall, Opening]], options: RoomOptions) -> tuple[Mesh, F32]:
-    """A room behind one of the open doors, and at times a scanner in it, f32[0 or 1 3]."""
+    """A room behind one of the open doors, and the scanners in it f32[k 3]."""
     nobody = np.empty((0, 3), np.float32)
     outer = [(wall, door) for wall, door in passable if _is_outer(plan, wall)]
     if not outer or rng.random() > _NEIGHBOURS:
@@ -143,7 +143,7 @@ def _neighbour(rng: Rng, plan: FloorPlan, passable: list[tuple[Wall, Opening]], 
     behind.patches[hole[0]].append(Patch(hole[1].left_m, hole[1].right_m, 0.0, plan.height_m))
     opening = Opening(hole[1], 0.0, DOOR, nothing(), passable=True)
     mesh = _furnished(rng, behind, kind, room_shell.draw_look(rng), {hole[0]: [opening]})
-    return mesh, _eyes(rng, behind)[:1] if rng.random() < 0.6 else nobody
+    return mesh, _eyes(rng, behind)
 
 
 def _is_outer(plan: FloorPlan, wall: Wall) -> bool:

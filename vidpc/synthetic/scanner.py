@@ -17,6 +17,7 @@ from .solids import Mesh
 Cast = Callable[[F32, F32], tuple[F32, I64]]
 
 _SKIN_M = 0.004  # a point is seen when the ray ends this close to it
+_SAMPLES = 1_500_000  # that are looked at, at most
 _GRAZING = 0.08  # cosine below which few rays come back
 _MIXED = 0.25  # share of rays at an edge that end between its sides
 _EDGE_M = 0.06  # a jump in range between neighbours beyond which rays can hit both
@@ -42,7 +43,7 @@ class Errors:
 def survey_evenly(rng: np.random.Generator, mesh: Mesh, eyes: F32, cast: Cast, spacing_m: float) -> Survey:
     """Points about ``spacing_m`` apart on all that is seen from any of the eyes f32[k 3]."""
     normals, areas = faces(mesh)
-    triangle = _drawn(rng, areas / spacing_m**2)
+    triangle = _drawn(rng, areas / max(spacing_m**2, float(areas.sum()) / _SAMPLES))
     xyz = _on_triangles(rng, mesh.corners[triangle])
     triangle_seen = np.zeros(len(xyz), bool)
     for eye in eyes:
@@ -131,12 +132,11 @@ def _look_around(rng: np.random.Generator, mesh: Mesh, normals: F32, eye: F32, c
 
 def _mixed(rng: np.random.Generator, distance: F32) -> F32:
     """Ranges f32[rows columns], some at the edges of things between both of the things that the ray met."""
-    behind = np.roll(distance, 1, axis=1)
+    behind: F32 = np.roll(distance, 1, axis=1)
     both = np.isfinite(behind) & np.isfinite(distance)
     gap = np.where(both, behind, 0) - np.where(both, distance, 0)
     edge = (np.abs(gap) > _EDGE_M) & (rng.random(distance.shape) < _MIXED)
-    mixed: F32 = distance + np.where(edge, gap, np.float32(0)) * rng.random(distance.shape, np.float32)
-    return mixed
+    return np.asarray(distance + np.where(edge, gap, 0) * rng.random(distance.shape, np.float32), np.float32)
 
 
 def _waves(rng: np.random.Generator, xyz: F32, lengths_m: tuple[float, float]) -> F32:
@@ -146,4 +146,4 @@ def _waves(rng: np.random.Generator, xyz: F32, lengths_m: tuple[float, float]) -
         way = rng.normal(0, 1, 3)
         way *= 2 * np.pi / rng.uniform(*lengths_m) / np.linalg.norm(way)
         total += np.sin(xyz @ way.astype(np.float32) + np.float32(rng.uniform(0, 2 * np.pi)))
-    return total / 2
+    return np.asarray(total / 2, np.float32)
