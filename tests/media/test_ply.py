@@ -455,6 +455,23 @@ def test_any_scan_becomes_ply_in_double_precision(scan, tmp_path):
     }
 
 
+def test_labels_of_an_earlier_run_are_kept_under_another_name_in_a_new_file(scan, tmp_path):
+    once, _ = labelled(scan(ply("ascii", [("vertex", XYZ, SQUARE[:1])])), tmp_path)
+    with open_points(once) as source:
+        out = io.BytesIO()
+        write_any(source, out, [PointLabels(0, 0, np.array([7]), np.array([0.25], np.float32))], Labelling())
+    (cloud,) = clouds(scan(out.getvalue(), "any.ply"))
+    fields = {name: values.tolist() for name, values in cloud.fields.items()}
+    assert cloud.label.tolist() == [7]
+    assert fields == {
+        "input_label": [0],
+        "input_scalar_label": [0],
+        "input_confidence": [0.5],
+        "scalar_label": [7],
+        "confidence": [0.25],
+    }
+
+
 def test_no_points_become_ply_with_no_points(scan, tmp_path):
     with open_points(scan(ply("ascii", [("vertex", XYZ, [])]))) as source:
         out = io.BytesIO()

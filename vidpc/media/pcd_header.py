@@ -1,6 +1,6 @@
 """The header of a PCD file: fields with their sizes, types and counts, the number of points, and how the body is kept.
 
-    FIELDS x y z rgb / SIZE 4 4 4 4 / TYPE F F F U / COUNT 1 1 1 1 / WIDTH 9 / HEIGHT 1 / POINTS 9 / DATA ascii
+FIELDS x y z rgb / SIZE 4 4 4 4 / TYPE F F F U / COUNT 1 1 1 1 / WIDTH 9 / HEIGHT 1 / POINTS 9 / DATA ascii
 """
 
 import re

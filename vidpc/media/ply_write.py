@@ -4,9 +4,9 @@ label (int), scalar_label (float: what CloudCompare shows), confidence (float); 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -187,7 +187,7 @@ def _replaced(line: bytes, vertex: Element, plan: _Plan, colour: tuple[bytes, ..
 def write_any(source: PointSource, file: BinaryIO, labels: Iterable[PointLabels], labelling: Labelling) -> list[str]:
     """Write the points of any scan with their labels as binary PLY, coordinates in double precision; returns warnings.
 
-    Every field that is a number is kept; a label that the input had is kept as ``input_label``.
+    Every field that is a number is kept; one whose name is taken, such as a label that the input had, as ``input_label``.
     """
     dropped: dict[str, None] = {}
     written, dtype = 0, None
@@ -224,14 +224,19 @@ def _columns(cloud: PointCloud, label: I64, confidence: F32, labelling: Labellin
         columns["intensity"] = cloud.intensity
     if cloud.label is not None:
         columns[_INPUT_LABEL] = cloud.label
-    for name, values in _flat(cloud.fields):
-        if values.dtype.kind not in "biuf" or name in columns or name in new:
-            dropped[f"the field {shown(name)} ({'its name is taken' if name in columns or name in new else values.dtype})"] = (
-                None
-            )
+    for stored, values in _flat(cloud.fields):
+        name = _free(stored, {*columns, *new})
+        if values.dtype.kind not in "biuf":
+            dropped[f"the field {shown(stored)} ({values.dtype})"] = None
         else:
             columns[name] = values
     return columns | {name: new[name] for name in LABEL_TYPES}
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """``name``, or another for a field whose name is taken by what is written anew."""
+    choices = chain([name, f"input_{name}"], (f"input_{name}_{number}" for number in count(2)))
+    return next(choice for choice in choices if choice not in taken)
 
 
 def _flat(fields: Mapping[str, npt.NDArray[Any]]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
@@ -251,13 +256,13 @@ def _code(values: npt.NDArray[Any]) -> str:
     return {"b1": "u1", "f2": "f4"}.get(code, code if code in _NAMES else "f8")
 
 
-def _new_header(dtype: np.dtype[Any], count: int, labelling: Labelling) -> bytes:
+def _new_header(dtype: np.dtype[Any], points: int, labelling: Labelling) -> bytes:
     properties = [f"property {_NAMES[dtype[name].str[1:]]} {name}" for name in dtype.names or ()]
     lines = [
         "ply",
         "format binary_little_endian 1.0",
         *_comments(labelling),
-        f"element vertex {count}",
+        f"element vertex {points}",
         *properties,
         "end_header",
     ]

@@ -166,14 +166,17 @@ def _kitti() -> OpenScan:
     return open_kitti
 
 
+# Three numbers or more, which is all that a text without a name can be told by.
+_NUMBERS = re.compile(rb"\s*([-+]?[0-9.]+(e[-+]?[0-9]+)?[ \t,;]+){2}[-+]?[0-9.]+(e[-+]?[0-9]+)?[ \t,;\r\n]", re.IGNORECASE)
+
 FORMATS: dict[str, Format] = {
     "ply": Format((".ply",), re.compile(rb"ply[ \t]*[\r\n]"), _ply, _ply_own, _ply_any),
     "pcd": Format((".pcd",), re.compile(rb"\s*(#[^\n]*\n\s*)*(#\s*\.PCD\b|VERSION\s|FIELDS\s)"), _pcd, _pcd_own),
     "las": Format((".las",), re.compile(rb"LASF"), _las, _las_own, siblings=("las", "laz")),
     "laz": Format((".laz",), None, _las, _laz_own, siblings=("las", "laz")),
     "npy": Format((".npy",), re.compile(rb"\x93NUMPY"), _npy),
-    "npz": Format((".npz",), None, _npz, write_any=_npz_any),
-    "text": Format((".csv", ".xyz", ".txt", ".asc", ".tsv", ".pts"), None, _text, _text_own, _text_any),
+    "npz": Format((".npz",), re.compile(rb"PK(\x03\x04|\x05\x06)"), _npz, write_any=_npz_any),
+    "text": Format((".csv", ".xyz", ".txt", ".asc", ".tsv", ".pts"), _NUMBERS, _text, _text_own, _text_any),
     "kitti": Format((".bin",), None, _kitti),
 }
 
@@ -206,7 +209,7 @@ def recognise(head: bytes, name: str) -> str:
     for format_name, row in FORMATS.items():
         if suffix in row.suffixes:
             return format_name
-    raise OpenError(f"cannot open {shown(name)}: not a scan of a known format; there are: {', '.join(FORMATS)}")
+    raise OpenError(f"cannot open {shown(name)}: neither its content nor its name is a scan's; formats: {', '.join(FORMATS)}")
 
 
 Item = Opened[ScanInfo] | PointCloud | Closed
