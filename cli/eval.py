@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vidpc.errors import OutputError
+from vidpc.errors import OutputError, PresetError
 from vidpc.evaluation.pairing import pair_up
+from vidpc.evaluation.segmentation import SegmentScores, no_scores
 from vidpc.evaluation.track_files import read_ground_truth, read_predictions
 from vidpc.evaluation.track_scores import TrackScores, score_tracks
 
@@ -64,6 +66,83 @@ def track(
     click.echo(text if as_json else _table(scores))
 
 
+@command.command("segment")
+@click.option("--gt", "truths", type=click.Path(path_type=Path), multiple=True, required=True, help="Scan with true labels.")
+@click.option("--pred", "results", type=click.Path(path_type=Path), multiple=True, required=True, help="The same, as found.")
+@click.option("--classes", help="Names of the classes, in order: ground,vegetation,building. Default: those in the files.")
+@click.option("--map-gt", help="Labels of --gt: 2=ground,3=vegetation,6=building. Others are not judged.")
+@click.option("--map-pred", help="The same for --pred. Others count as misses.")
+@click.option("--ignore", multiple=True, type=int, help="A label of --gt that is not judged. Can be given several times.")
+@click.option(
+    "--grid",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Judge one point a cube of this size in metres: the first in the file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON to this file, too.")
+def segment(
+    truths: tuple[Path, ...],
+    results: tuple[Path, ...],
+    classes: str | None,
+    map_gt: str | None,
+    map_pred: str | None,
+    ignore: tuple[int, ...],
+    grid: float | None,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Accuracy and IoU of labelled points, with a row a class and the confusion matrix.
+
+    Both files hold the same points in the same order, in any format of scans, or as .npz with label alone. mAcc and mIoU are
+    means over all classes, those marked "present" over the classes that the ground truth has. Several pairs are added up.
+    """
+    from vidpc.evaluation.segment_files import Reading, names_in, parse_classes, score_files  # readers of scans: not for --help
+
+    if len(truths) != len(results):
+        raise PresetError(f"{len(truths)} files of ground truth, but {len(results)} results: files are paired in order")
+    found = tuple(classes.split(",")) if classes else names_in(truths[0]) or names_in(results[0])
+    if not found:
+        raise PresetError(f"{truths[0]} does not say how its classes are called: name them with --classes")
+    reading = Reading(
+        found,
+        parse_classes(map_gt, found) if map_gt else None,
+        parse_classes(map_pred, found) if map_pred else None,
+        frozenset(ignore),
+        grid,
+    )
+    pairs = [score_files(truth, result, reading) for truth, result in zip(truths, results, strict=True)]
+    scores = sum(pairs, no_scores(found))
+    text = json.dumps({"grid_m": grid, **_segment_record(scores)}, indent=2, allow_nan=False)
+    if out:
+        _write(out, text)
+    click.echo(text if as_json else _segment_table(scores))
+
+
+def _segment_record(scores: SegmentScores) -> dict[str, Any]:
+    rows = zip(scores.names, scores.truths.tolist(), scores.accuracies.tolist(), scores.ious.tolist(), strict=True)
+    return {
+        **{name: round(value, _DECIMALS) for name, value in scores.figures().items()},
+        "classes": [
+            {"name": name, "points": points, "accuracy": round(accuracy, _DECIMALS), "IoU": round(iou, _DECIMALS)}
+            for name, points, accuracy, iou in rows
+        ],
+        "confusion": scores.confusion.tolist(),
+    }
+
+
+def _segment_table(scores: SegmentScores) -> str:
+    """Means, a row a class, and the confusion matrix in percent of the true points."""
+    figures = scores.figures()
+    shares = 100 * scores.confusion / scores.truths.clip(min=1)[:, None]
+    rows = [["class", "points", "accuracy", "IoU", *(name[:6] for name in scores.names), "none"]]
+    each = zip(scores.names, scores.truths, scores.accuracies, scores.ious, shares, strict=True)
+    for name, points, accuracy, iou, share in each:
+        figures_of = [str(points), f"{100 * accuracy:.1f}", f"{100 * iou:.1f}"] if points else ["0", "-", f"{100 * iou:.1f}"]
+        rows.append([name, *figures_of, *(f"{value:.1f}" if points else "-" for value in share)])
+    means = "  ".join(f"{key} {100 * figures[key]:.1f}" for key in ("OA", "mAcc", "mIoU", "mAcc_present", "mIoU_present"))
+    return f"{_aligned(rows)}\n{figures['points']} points, {figures['classes_present']} classes present  {means}"
+
+
 def _document(scores: dict[str, TrackScores], *, ignore_regions: bool) -> str:
     document = {
         "ignore_regions": ignore_regions,
@@ -89,6 +168,10 @@ def _table(scores: dict[str, TrackScores]) -> str:
     rows += [_row(name, score) for name, score in scores.items()]
     if len(scores) > 1:
         rows.append(_row(_OVERALL, sum(scores.values(), TrackScores())))
+    return _aligned(rows)
+
+
+def _aligned(rows: list[list[str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"stream"} | _VALUES,
     "tasks": {"presets", "ops", "stream", "models", "weights"} | _VALUES,
     "outputs": {"media"} | _VALUES,
-    "evaluation": {"ops"} | _VALUES,
+    "evaluation": {"ops", "media"} | _VALUES,  # labels are read from scans of any format
     "synthetic": _VALUES,  # generated pictures: for the demo and for training
     "training": {"presets", "ops", "stream", "media", "models", "weights", "tasks", "evaluation", "synthetic"} | _VALUES,
     "pipeline": _LIBRARY,

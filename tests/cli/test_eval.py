@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from vidpc.cli.eval import command
-from vidpc.errors import OutputError
+from vidpc.errors import OutputError, PresetError
 
 MOT = Path(__file__).parents[1] / "golden" / "mot"
 CAMPUS = ["--gt", str(MOT / "TUD-Campus" / "gt.txt"), "--pred", str(MOT / "TUD-Campus" / "test.txt")]
@@ -55,3 +56,39 @@ def test_results_that_were_not_measured_are_named(tmp_path):
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(OutputError, match=r"writing figures to .*: Is a directory"):
         run(*CAMPUS, "--out", str(tmp_path))
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """The options for two files with labels of the same four points, one of them wrong."""
+    xyz, names = np.arange(12.0).reshape(4, 3), np.array(["floor", "chair"])
+    np.savez(tmp_path / "truth.npz", xyz=xyz, label=np.array([0, 0, 1, 1]), names=names)
+    np.savez(tmp_path / "found.npz", xyz=xyz, label=np.array([0, 0, 0, 1]))
+    return ["--gt", str(tmp_path / "truth.npz"), "--pred", str(tmp_path / "found.npz")]
+
+
+def segment(*arguments):
+    return CliRunner().invoke(command, ["segment", *arguments], catch_exceptions=False)
+
+
+def test_segment_prints_a_row_a_class_and_the_means(labelled):
+    lines = segment(*labelled).stdout.splitlines()
+    assert lines[0].split() == ["class", "points", "accuracy", "IoU", "floor", "chair", "none"]
+    assert lines[1].split() == ["floor", "2", "100.0", "66.7", "100.0", "0.0", "0.0"]
+    assert lines[2].split() == ["chair", "2", "50.0", "50.0", "50.0", "50.0", "0.0"]
+    assert "OA 75.0" in lines[3]
+    assert "mIoU 58.3" in lines[3]
+
+
+def test_segment_as_json_holds_every_figure(labelled, tmp_path):
+    document = json.loads(segment(*labelled, *labelled, "--json", "--out", str(tmp_path / "a.json")).stdout)
+    assert document == json.loads((tmp_path / "a.json").read_text())
+    assert (document["points"], document["OA"], document["mIoU"]) == (8, 0.75, 0.583333)
+    assert document["classes"][1] == {"name": "chair", "points": 4, "accuracy": 0.5, "IoU": 0.5}
+    assert document["confusion"] == [[4, 0, 0], [2, 2, 0]]
+
+
+def test_segment_asks_for_names_that_no_file_has(labelled):
+    with pytest.raises(PresetError, match="name them with --classes"):
+        segment("--gt", labelled[3], "--pred", labelled[3])
+    assert "seat" in segment("--gt", labelled[3], "--pred", labelled[3], "--classes", "ground,seat").stdout
