@@ -1,75 +1,82 @@
-"""Small scans that tests write byte by byte, without the code under test."""
+"""Small scans for tests, written without vidpc: a sloping street with walls, and its fields."""
 
-import struct
+from pathlib import Path
 
-CODES = {"char": "b", "uchar": "B", "short": "h", "ushort": "H", "int": "i", "uint": "I", "float": "f", "double": "d"}
-ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">"}
-SQUARE = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 1.0, 0.5))
+import laspy
+import numpy as np
 
-
-def ply(encoding, elements, *, newline="\n", after_format=(), after_elements=()):
-    """A PLY file. ``elements`` are (name, properties, rows); a property is ``"float x"`` or ``"list uchar int ids"``."""
-    head = ["ply", f"format {encoding} 1.0", *after_format]
-    for name, properties, rows in elements:
-        head += [f"element {name} {len(rows)}", *(f"property {text}" for text in properties)]
-    head += [*after_elements, "end_header"]
-    body = b"".join(ply_row(encoding, properties, row, newline) for _, properties, rows in elements for row in rows)
-    return "".join(line + newline for line in head).encode() + body
+ORIGIN = np.array([770_500.0, 6_277_500.0, 20.0])
 
 
-def ply_row(encoding, properties, row, newline="\n"):
-    """One row of an element; the value of a list property is a sequence."""
-    if encoding == "ascii":
-        words = [str(word) for value in row for word in ([len(value), *value] if isinstance(value, (list, tuple)) else [value])]
-        return (" ".join(words) + newline).encode()
-    order, parts = ORDERS[encoding], []
-    for text, value in zip(properties, row, strict=True):
-        words = text.split()
-        if words[0] == "list":
-            parts.append(struct.pack(order + CODES[words[1]], len(value)))
-            parts += [struct.pack(order + CODES[words[2]], one) for one in value]
-        else:
-            parts.append(struct.pack(order + CODES[words[0]], value))
-    return b"".join(parts)
+def points(count=1000, seed=0):
+    """Coordinates f64[n 3] in whole centimetres, far from zero, as a map's are."""
+    rng = np.random.default_rng(seed)
+    return ORIGIN + np.rint(rng.random((count, 3)) * (5000, 5000, 800)) / 100
 
 
-def pcd(
-    kind, fields, rows, *, points=None, width=None, height=1, comments=("# .PCD v0.7",), viewpoint="0 0 0 1 0 0 0", body=None
-):
-    """A PCD file. ``fields`` are (name, size, type, count); a row is its values one after the other."""
-    columns = list(zip(*fields, strict=True))
-    head = [
-        *comments,
-        "VERSION 0.7",
-        *(
-            f"{key} {' '.join(map(str, column))}"
-            for key, column in zip(("FIELDS", "SIZE", "TYPE", "COUNT"), columns, strict=True)
-        ),
-    ]
-    head += [f"WIDTH {len(rows) if width is None else width}", f"HEIGHT {height}", f"VIEWPOINT {viewpoint}"]
-    head += [f"POINTS {len(rows) if points is None else points}", f"DATA {kind}"]
-    return "".join(line + "\n" for line in head).encode() + (pcd_body(kind, fields, rows) if body is None else body)
+def write_las(path, *, count=1000, version="1.4", point_format=6, extra=(), colour=None, seed=0, change=None):
+    """A LAS or LAZ file by laspy; ``colour`` is the largest value of its colours, ``change`` is given the laspy object."""
+    rng = np.random.default_rng(seed)
+    header = laspy.LasHeader(version=version, point_format=point_format)
+    header.scales, header.offsets = [0.01, 0.01, 0.001], [770_000.0, 6_277_000.0, 0.0]
+    for params in extra:
+        header.add_extra_dim(params)
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = points(count, seed).T
+    las.intensity = rng.integers(0, 4000, count)
+    las.classification = rng.integers(0, 18, count)
+    las.return_number, las.number_of_returns = rng.integers(1, 3, count), np.full(count, 2)
+    las.point_source_id = rng.integers(0, 9, count)
+    if colour is not None:
+        for name in ("red", "green", "blue"):
+            las[name] = rng.integers(0, colour + 1, count)
+    if change is not None:
+        change(las)
+    las.write(str(path), do_compress=Path(path).suffix == ".laz")
+    return path
 
 
-def pcd_body(kind, fields, rows):
-    """The points as ``kind`` keeps them; compressed ones as literal runs alone."""
-    codes = [
-        {"F": {4: "f", 8: "d"}, "I": {1: "b", 2: "h", 4: "i"}, "U": {1: "B", 2: "H", 4: "I"}}[t][s]
-        for _, s, t, n in fields
-        for _ in range(n)
-    ]
-    if kind == "ascii":
-        return b"".join((" ".join(str(value) for value in row) + "\n").encode() for row in rows)
-    if kind == "binary":
-        return b"".join(struct.pack("<" + "".join(codes), *row) for row in rows)
-    ends = [sum(n for *_, n in fields[: i + 1]) for i in range(len(fields))]
-    spans = [range(end - n, end) for end, (*_, n) in zip(ends, fields, strict=True)]
-    unpacked = b"".join(struct.pack("<" + codes[i], row[i]) for span in spans for row in rows for i in span)
-    packed = lzf_literals(unpacked)
-    return struct.pack("<II", len(packed), len(unpacked)) + packed
+def write_ply(path, count=1000):
+    """A binary PLY file with double coordinates, colour and a label."""
+    rows = np.empty(
+        count, [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("red", "u1"), ("green", "u1"), ("blue", "u1"), ("label", "<i4")]
+    )
+    rows["x"], rows["y"], rows["z"] = points(count).T
+    for name in ("red", "green", "blue", "label"):
+        rows[name] = np.arange(count) % 13
+    names = {"f8": "double", "u1": "uchar", "i4": "int"}
+    lines = [f"property {names[rows.dtype[name].str[1:]]} {name}" for name in rows.dtype.names]
+    head = ["ply", "format binary_little_endian 1.0", f"element vertex {count}", *lines, "end_header", ""]
+    path.write_bytes("\n".join(head).encode() + rows.tobytes())
+    return path
 
 
-def lzf_literals(unpacked):
-    """Bytes as LZF that refers back to nothing."""
-    runs = [unpacked[at : at + 32] for at in range(0, len(unpacked), 32)]
-    return b"".join(bytes([len(run) - 1]) + run for run in runs)
+def write_pcd(path, count=1000):
+    """A binary PCD file with intensity."""
+    rows = np.empty(count, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4")])
+    rows["x"], rows["y"], rows["z"] = (points(count) - ORIGIN).T
+    rows["intensity"] = np.arange(count) % 100
+    head = f"""# .PCD v0.7
+VERSION 0.7
+FIELDS x y z intensity
+SIZE 4 4 4 4
+TYPE F F F F
+COUNT 1 1 1 1
+WIDTH {count}
+HEIGHT 1
+VIEWPOINT 0 0 0 1 0 0 0
+POINTS {count}
+DATA binary
+"""
+    path.write_bytes(head.encode() + rows.tobytes())
+    return path
+
+
+def write_npz(path, count=1000):
+    """A compressed NPZ file as the rooms of indoor data sets are."""
+    label = (np.arange(count) % 13).astype(np.int16)
+    np.savez_compressed(path, xyz=points(count).astype(np.float32), label=label, names=np.array(["ceiling", "floor"]))
+    return path
+
+
+WRITERS = {".las": write_las, ".laz": write_las, ".ply": write_ply, ".pcd": write_pcd, ".npz": write_npz}

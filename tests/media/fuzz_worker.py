@@ -1,4 +1,5 @@
-"""Reads mutated copies of a file and prints a JSON line for each: run by test_mutations.py in a process of its own.
+"""Reads mutated copies of a video or a scan and prints a JSON line for each: run by test_mutations.py and
+test_point_mutations.py in a process of its own.
 
 python fuzz_worker.py FILE FIRST COUNT SCRATCH
 """
@@ -9,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+from vidpc.media.points import FORMATS, read_points
 from vidpc.media.read import read_videos
-from vidpc.types import Closed, Frame, ReadOptions
+from vidpc.types import Closed, Frame, PointCloud, ReadOptions
 
 LIMITS = ReadOptions(max_pixels=1 << 22)
+SCANS = {suffix for row in FORMATS.values() for suffix in row.suffixes}
 
 
 def mutate(data: bytes, seed: int) -> bytes:
@@ -33,8 +36,23 @@ def mutate(data: bytes, seed: int) -> bytes:
     return bytes(body)
 
 
-def read(path: Path) -> dict[str, object]:
-    """What became of one file."""
+def read_scan(path: Path) -> dict[str, object]:
+    """What became of one scan."""
+    points, said, is_error = 0, [], False
+    started = time.monotonic()
+    for item in read_points([path]):
+        if isinstance(item, PointCloud):
+            points += len(item)
+        elif isinstance(item, Closed):
+            said += [*item.warnings, *([str(item.error)] if item.error else [])]
+            is_error = item.error is not None
+        else:
+            said += item.info.warnings
+    return {"points": points, "said": said, "error": is_error, "seconds": time.monotonic() - started}
+
+
+def read_video(path: Path) -> dict[str, object]:
+    """What became of one video."""
     times, closed = [], None
     started = time.monotonic()
     for item in read_videos([path], LIMITS):
@@ -56,9 +74,10 @@ def main() -> None:
     source, first, count, scratch = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     data = source.read_bytes()
     target = scratch / f"mutated{source.suffix}"
+    read = read_scan if source.suffix in SCANS else read_video
     for seed in range(first, first + count):
         target.write_bytes(mutate(data, seed))
-        sys.stdout.write(json.dumps({"seed": seed, **read(target)}) + "\n")
+        sys.stdout.write(json.dumps({"seed": seed, "kind": seed % 4, **read(target)}) + "\n")
         sys.stdout.flush()
 
 

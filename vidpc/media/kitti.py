@@ -45,7 +45,8 @@ class KittiSource:
         """All points in file order, in runs of at most ``points``."""
         for first in range(0, self._count, points):
             rows = self._data.rows(0, _ROW, first, min(points, self._count - first))
-            xyz = np.stack([rows[axis].astype(np.float64) for axis in "xyz"], axis=1)
+            with np.errstate(invalid="ignore"):  # a NaN may signal
+                xyz = np.stack([rows[axis].astype(np.float64) for axis in "xyz"], axis=1)
             yield PointCloud(first, xyz, intensity=rows["intensity"].astype(np.float32), records=rows)
 
     def notes(self) -> list[str]:

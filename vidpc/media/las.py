@@ -66,7 +66,7 @@ class LasSource:
         self.header, self.layout, self.data = header, layout, data
         self._path, self._compression = path, compression
         self.colour_scale = self._colour_scale()
-        self._outside = 0
+        self._outside = self._uncoloured = 0
         self.info = ScanInfo(
             path=data.name,
             format="laz" if header.is_compressed else "las",
@@ -80,18 +80,20 @@ class LasSource:
 
     def clouds(self, points: int = _CHUNK_POINTS) -> Iterator[PointCloud]:
         """All points in file order, in runs of at most ``points``."""
-        self._outside = 0
+        self._outside = self._uncoloured = 0
         with self._path.open("rb") as file:
             source = self._rows(file)
             for first in range(0, self.header.count, points):
                 count = min(points, self.header.count - first)
-                with translated(self._reading(first, count), PointCloudError):
+                with translated(f"{self._reading(first, count)}: damaged", PointCloudError):
                     rows = source.rows(self.layout.dtype, count)
                 yield self._cloud(first, rows)
 
     def notes(self) -> list[str]:
-        """How many points lay outside the bounds in the header."""
-        return [f"{self._outside} points lie outside the bounds in the header"] if self._outside else []
+        """How many points lay outside the bounds in the header, and how many had a colour that nobody expected."""
+        outside = [f"{self._outside} points lie outside the bounds in the header"] if self._outside else []
+        late = f"{self._uncoloured} points have colours, none of those that were looked at first: they are read without"
+        return outside + ([late] if self._uncoloured else [])
 
     def _reading(self, first: int, count: int) -> str:
         return f"cannot read {shown(self.data.name)}: points {first} to {first + count - 1} of {self.header.count}"
@@ -127,7 +129,10 @@ class LasSource:
         return self.layout.column(rows, name)
 
     def _colour(self, rows: Array) -> U8 | None:
+        if "red" not in (self.layout.dtype.names or ()):
+            return None
         if self.colour_scale == 0:
+            self._uncoloured += int((rows["red"] | rows["green"] | rows["blue"]).astype(bool).sum())
             return None
         stored: Array = np.stack([rows[name] for name in _COLOURS], axis=1)  # u16[n 3]
         colour: U8 = (np.minimum(stored, _BYTE) if self.colour_scale == _BYTE else stored >> 8).astype(np.uint8)
@@ -155,7 +160,7 @@ class LasSource:
         """Rows from everywhere in the file."""
         header = self.header
         if self._compression is None:
-            table = Table("points", header.points_start, header.count, header.record_bytes)
+            table = Table("the point data", header.points_start, header.count, header.record_bytes)
             return sampled(self.data, table, self.layout.dtype)
         import lazrs
 

@@ -277,7 +277,7 @@ class _Reading:
         """The header with its warnings, once uncompressed points were found to lie inside the file."""
         if not header.is_compressed:
             end = min((e.start for e in header.extended), default=header.file_bytes)
-            require_room(self._data, Table("points", header.points_start, header.count, header.record_bytes))
+            require_room(self._data, Table("the point data", header.points_start, header.count, header.record_bytes))
             if header.points_end > end:
                 raise self._data.damaged(
                     f"the points end at byte {header.points_end}, inside the extended records from byte {end}"

@@ -80,7 +80,8 @@ class PointLayout:
         value = self.extra.get(name)
         if value is None or value.scale is None:
             return column
-        return column * value.scale + (value.offset or 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale
+            return column * value.scale + (value.offset or 0.0)
 
 
 def layout_of(header: LasHeader) -> tuple[PointLayout, list[str]]:

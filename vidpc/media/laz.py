@@ -28,6 +28,7 @@ _PARALLEL_POINTS = 1 << 20  # a larger chunk is decoded bit by bit: the parallel
 _EXTRA = (0, 14)  # items of extra bytes, of as many as they say
 # By their numbers, with the bytes of a point that each holds; then which of them a point format has.
 _ITEM_SIZES = {6: 20, 7: 8, 8: 6, 9: 29, 10: 30, 11: 6, 12: 8, 13: 29}
+_LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}  # of the items of layered chunks; every extra byte is one
 _ITEMS = ((6,), (6, 7), (6, 8), (6, 7, 8), (6, 7, 9), (6, 7, 8, 9), (10,), (10, 11), (10, 12), (10, 13), (10, 12, 13))
 
 Array = npt.NDArray[Any]
@@ -63,6 +64,8 @@ def compression_of(data: FileBytes, header: LasHeader, file: BinaryIO) -> tuple[
 
         chunks = tuple(lazrs.read_chunk_table(file, lazrs.LazVlr(record)))
     _check_chunks(data, header, chunks, table_start)
+    if struct.unpack_from("<H", record)[0] == _LAYERED_CHUNKED:
+        _check_layers(data, header, chunks)
     expected = -(-header.count // chunk_points)
     if chunk_points != _VARIABLE and chunks_count != expected:
         raise data.damaged(
@@ -115,6 +118,28 @@ def _check_chunks(data: FileBytes, header: LasHeader, chunks: tuple[tuple[int, i
         raise data.damaged(f"its chunks are said to have {held} bytes, and there are {table_start - first_byte}")
     if points < header.count:
         raise data.damaged(f"the header counts {header.count} points, its chunks have {points}")
+
+
+def _check_layers(data: FileBytes, header: LasHeader, chunks: tuple[tuple[int, int], ...]) -> None:
+    """Hold the sizes of a layered chunk's layers against the chunk: the decoder allocates what they say.
+
+    A chunk is its first point as it is, the number of its points, a size for each layer, and the layers.
+    """
+    extra = header.record_bytes - POINT_BYTES[header.point_format]
+    layers = sum(_LAYERS.get(kind, 0) for kind in _ITEMS[header.point_format]) + extra
+    head_bytes = header.record_bytes + 4 + 4 * layers
+    at, first = header.points_start + 8, 0
+    for points, size in chunks:
+        if points and size:
+            head = data.at(at, min(head_bytes, size)).ljust(head_bytes, b"\0")
+            claimed = head_bytes + sum(struct.unpack_from(f"<{layers}I", head, header.record_bytes + 4))
+            if claimed != size:
+                last = min(first + points, header.count) - 1
+                raise data.damaged(
+                    f"points {first} to {last} of {header.count}: damaged: their chunk at byte {at} has {size} bytes, "
+                    f"its layers {claimed}"
+                )
+        at, first = at + size, first + points
 
 
 class Decoder:

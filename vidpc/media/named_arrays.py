@@ -63,18 +63,15 @@ class Plan:
     def cloud(self, first: int, arrays: Mapping[str, Array]) -> PointCloud:
         """The points of a run of rows of every array."""
         colour: U8 | None = None
-        if self.colour is not None:
-            colour = np.stack([to_bytes(column.of(arrays), self.scale) for column in self.colour], axis=1)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        # What float32 cannot hold becomes infinite, and signalling NaNs become quiet ones, without a word.
+        with np.errstate(over="ignore", invalid="ignore"):
+            xyz = np.stack([column.of(arrays).astype(np.float64) for column in self.xyz], axis=1)
+            if self.colour is not None:
+                colour = np.stack([to_bytes(column.of(arrays), self.scale) for column in self.colour], axis=1)
             intensity = None if self.intensity is None else self.intensity.of(arrays).astype(np.float32)
-        return PointCloud(
-            first=first,
-            xyz=np.stack([column.of(arrays).astype(np.float64) for column in self.xyz], axis=1),
-            colour=colour,
-            intensity=intensity,
-            label=None if self.label is None else to_labels(self.label.of(arrays)),
-            fields={name: np.ascontiguousarray(column.of(arrays)) for name, column in self.fields.items()},
-        )
+            label = None if self.label is None else to_labels(self.label.of(arrays))
+        fields = {name: np.ascontiguousarray(column.of(arrays)) for name, column in self.fields.items()}
+        return PointCloud(first, xyz, colour, intensity, label, fields)
 
 
 def is_table(shape: tuple[int, ...]) -> bool:
@@ -84,7 +81,7 @@ def is_table(shape: tuple[int, ...]) -> bool:
 
 def points_name(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """The array that holds the coordinates: by its name, or because it is the only one with three columns or more."""
-    wide = {name: shape for name, shape in shapes.items() if is_table(shape)}
+    wide = {name: shape for name, shape in shapes.items() if is_table(shape) and not is_role(name)}
     stored = {name.lower(): name for name in reversed(list(wide))}
     named = next((stored[name] for name in _POINTS if name in stored), None)
     return named or (next(iter(wide)) if len(wide) == 1 else None)

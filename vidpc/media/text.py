@@ -153,7 +153,11 @@ class TextSource:
                 text = text.partition(newline)[2]
             if start + _SAMPLE_BYTES < self.data.size:
                 text = text.rpartition(newline)[0]
-            tables.append(self._table(text + newline, self.dialect.start_line))
+            try:
+                tables.append(self._table(text + newline, self.dialect.start_line))
+            except PointCloudError:
+                if not tables:
+                    raise  # of others, the pass over all lines says which it is
         width = tables[0].shape[1]
         if width < 3:
             raise self.data.damaged(f"line {self.dialect.start_line}: expected 3 numbers or more, found {width}")

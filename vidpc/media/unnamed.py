@@ -33,7 +33,8 @@ def names_of_columns(sample: Array) -> tuple[str, ...]:
 
 
 def _are_whole(values: Array) -> bool:
-    return bool((values == np.rint(values)).all())
+    with np.errstate(invalid="ignore"):  # a NaN may signal
+        return bool((values == np.rint(values)).all())
 
 
 def _are_colours(values: Array) -> bool:
@@ -46,6 +47,7 @@ def _are_colours(values: Array) -> bool:
 
 def _are_directions(values: Array) -> bool:
     """Whether nearly all rows have length 1 or 0."""
-    length = np.linalg.norm(values, axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = np.linalg.norm(values.astype(np.float64), axis=1)
     is_unit = (np.abs(length - 1) < 0.02) | (length == 0)
     return bool(is_unit.mean() > 0.95 and length.any())

@@ -1,0 +1,67 @@
+"""Random mutations of small scans: never a traceback, a hang, a crash or a loss of points in silence.
+
+Silence is a reading without warning and error that gives fewer points than the file held. A mutation of values within the rules
+of the format is no loss that a reader could see. A file that was cut is always an error.
+"""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from make_scans import WRITERS
+
+WORKER = Path(__file__).with_name("fuzz_worker.py")
+POINTS = 300
+EACH = 24
+SECONDS_A_FILE = 5
+CUT = 1  # the kind of mutation
+
+
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory):
+    """What the worker said of every mutation, by suffix."""
+
+    def run(suffix):
+        folder = tmp_path_factory.mktemp(suffix[1:])
+        source = WRITERS[suffix](folder / f"scan{suffix}", count=POINTS)
+        command = [sys.executable, "-X", "faulthandler", "-W", "error", str(WORKER), str(source), "0", str(EACH), str(folder)]
+        return suffix, subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(run, WRITERS))
+
+
+def rows(readings, suffix):
+    return [json.loads(line) for line in readings[suffix].stdout.splitlines()]
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_no_mutation_crashes_the_reader(readings, suffix):
+    done = readings[suffix]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == EACH
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_no_mutation_takes_long(readings, suffix):
+    assert max(row["seconds"] for row in rows(readings, suffix)) < SECONDS_A_FILE
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_message_is_one_line(readings, suffix):
+    assert all(text.isprintable() and len(text) < 500 for row in rows(readings, suffix) for text in row["said"])
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_no_mutation_loses_points_in_silence(readings, suffix):
+    assert [row for row in rows(readings, suffix) if not row["said"] and row["points"] != POINTS] == []
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_file_that_was_cut_is_an_error(readings, suffix):
+    cut = [row for row in rows(readings, suffix) if row["kind"] == CUT]
+    assert len(cut) == EACH // 4
+    assert [row for row in cut if not row["error"]] == []
