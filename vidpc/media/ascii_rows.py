@@ -1,8 +1,9 @@
 """Numbers in lines of text, many lines at a time: a row is a line, and a line that does not fit is named with its byte."""
 
 import io
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,34 @@ def parse(data: FileBytes, run: Lines, dtype: np.dtype[Any], what: str) -> npt.N
         return _rounded(run.text, dtype)
     except (ValueError, OverflowError) as error:
         raise _bad_line(data, run, dtype, what) from error
+
+
+def texts(values: npt.NDArray[Any]) -> list[bytes]:
+    """Numbers as words: whole ones in full, others in as many digits as a float32 has."""
+    template = b"%d" if values.dtype.kind in "iu" else b"%.9g"
+    return [template % value for value in values.tolist()]
+
+
+def grown(run: Lines, columns: Sequence[Sequence[bytes]], newline: bytes) -> bytes:
+    """The lines with further words at their ends, a column of words each; ended as the first of them ends."""
+    rows, end = line_ends(run, newline)
+    tails = map(b" ".join, zip(*columns, strict=True))
+    return b"".join([b"%b %b%b" % (row.rstrip(), tail, end) for row, tail in zip(rows, tails, strict=True)])
+
+
+def rearranged(run: Lines, places: Sequence[int], columns: Sequence[Sequence[bytes]], newline: bytes) -> bytes:
+    """Lines of the words at ``places``, counted through a line's own words and then through the ``columns`` of further ones."""
+    rows, end = line_ends(run, newline)
+    pick = operator.itemgetter(*places)
+    return b"".join(
+        [b" ".join(pick([*row.split(), *new])) + end for row, new in zip(rows, zip(*columns, strict=True), strict=True)]
+    )
+
+
+def line_ends(run: Lines, newline: bytes) -> tuple[list[bytes], bytes]:
+    """The lines without their newlines, and what ended the first of them."""
+    rows = run.text.split(b"\n")[:-1]
+    return rows, b"\r\n" if rows and rows[0].endswith(b"\r") else newline
 
 
 def _load(text: bytes, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from vidpc.errors import printable
-from vidpc.media.ascii_rows import Lines
+from vidpc.media.ascii_rows import Lines, grown, rearranged, texts
 from vidpc.media.columns import from_bytes, painted
 from vidpc.media.pcd import PcdSource
 from vidpc.media.pcd_header import Field, record
@@ -119,28 +120,17 @@ def _records(records: npt.NDArray[Any], plan: _Plan, columns: Columns) -> bytes:
 
 def _text(source: PcdSource, run: Lines, plan: _Plan, columns: Columns) -> bytes:
     """Lines with the new values at their ends, or in place of those that they replace; a packed colour is a whole number."""
-    end = b"\r\n" if run.text.endswith(b"\r\n") else b"\n"
-    texts = {
-        key: [format(value, ".9g" if values.dtype.kind == "f" else "d").encode() for value in values.tolist()]
-        for key, values in columns.items()
-    }
-    tails = [b" ".join(words) for words in zip(*(texts[one.key] for one in plan.appended), strict=True)]
-    lines = run.text.split(b"\n")[:-1]
-    if not plan.replaced and not any(one.key in columns for one in plan.kept):
-        return b"".join(line.rstrip() + b" " + tail + end for line, tail in zip(lines, tails, strict=True))
-    pieces = _pieces(source.header.fields, plan.kept)
-    rows = (_rebuilt(line.split(), pieces, texts, number) for number, line in enumerate(lines))
-    return b"".join(b" ".join((*row, tail)) + end for row, tail in zip(rows, tails, strict=True))
+    words = {one.key: texts(columns[one.key]) for one in plan.fields if one.key in columns}
+    if not plan.replaced and len(words) == len(plan.appended):
+        return grown(run, list(words.values()), b"\n")
+    own = sum(one.count for one in source.header.fields)
+    starts = dict(zip((one.key for one in source.header.fields), _starts(source.header.fields), strict=True))
+    new = {key: own + number for number, key in enumerate(words)}
+    places = [[new[one.key]] if one.key in new else range(starts[one.key], starts[one.key] + one.count) for one in plan.fields]
+    return rearranged(run, list(chain.from_iterable(places)), list(words.values()), b"\n")
 
 
-def _pieces(fields: Sequence[Field], kept: Sequence[Field]) -> list[tuple[Field, int]]:
-    """Every kept field and its first word in a line."""
-    starts = np.cumsum([0, *(one.count for one in fields)]).tolist()
-    return [(one, start) for one, start in zip(fields, starts, strict=False) if one in kept]
-
-
-def _rebuilt(words: list[bytes], pieces: list[tuple[Field, int]], texts: Mapping[str, list[bytes]], number: int) -> list[bytes]:
-    row: list[bytes] = []
-    for one, start in pieces:
-        row += [texts[one.key][number]] if one.key in texts else words[start : start + one.count]
-    return row
+def _starts(fields: Sequence[Field]) -> list[int]:
+    """Every field's first word in a line."""
+    ends = list(accumulate(one.count for one in fields))
+    return [end - one.count for end, one in zip(ends, fields, strict=True)]

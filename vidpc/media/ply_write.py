@@ -4,7 +4,7 @@ label (int), scalar_label (float: what CloudCompare shows), confidence (float); 
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidpc.errors import OutputError, printable
-from vidpc.media.ascii_rows import Lines
+from vidpc.media.ascii_rows import Lines, grown, line_ends, rearranged, texts
 from vidpc.media.columns import from_bytes, painted
 from vidpc.media.ply import PlySource, spans
 from vidpc.media.ply_header import TYPES, Element, Encoding, Property
@@ -118,11 +118,12 @@ def _rows(source: PlySource, records: Any, plan: _Plan, columns: Columns) -> byt
         return _text_rows(records, vertex, plan, columns, source.header.newline)
     if isinstance(records, Run):
         return _list_rows(records, vertex, encoding, plan, columns)
-    kept = [vertex.properties[i] for i in plan.channels]
-    rows = np.empty(len(records), np.dtype([(entry.name, encoding + entry.value_type) for entry in (*kept, *plan.appended)]))
-    for entry, channel in zip(kept, plan.channels.values(), strict=True):
-        stored = records[entry.name]
-        rows[entry.name] = stored if channel is None else from_bytes(columns[_COLOURS[channel]], stored.dtype, plan.scale)
+    kept = {i: vertex.properties[i] for i in plan.channels}
+    fields = [(entry.name, encoding + entry.value_type) for entry in (*kept.values(), *plan.appended)]
+    rows = np.empty(len(records), np.dtype(fields))
+    colours = _stored_colours(vertex, encoding, plan, columns)
+    for i, entry in kept.items():
+        rows[entry.name] = colours[i] if i in colours else records[entry.name]
     for entry in plan.appended:
         rows[entry.name] = columns[entry.name]
     return rows.tobytes()
@@ -133,55 +134,59 @@ def _list_rows(run: Run, vertex: Element, encoding: Encoding, plan: _Plan, colum
     appended = np.empty(len(run.rows), np.dtype([(entry.name, encoding + entry.value_type) for entry in plan.appended]))
     for entry in plan.appended:
         appended[entry.name] = columns[entry.name]
-    painted_bytes = {
-        i: from_bytes(columns[_COLOURS[channel]], np.dtype(encoding + vertex.properties[i].value_type), plan.scale)
-        for i, channel in plan.channels.items()
-        if channel is not None
-    }
+    colours = _stored_colours(vertex, encoding, plan, columns)
     parts: list[bytes] = []
     for number, row in enumerate(run.rows):
         ends = (*row.starts[1:], row.end)
         for i in plan.channels:
-            parts.append(painted_bytes[i][number].tobytes() if i in painted_bytes else run.raw[row.starts[i] : ends[i]])
+            parts.append(colours[i][number].tobytes() if i in colours else run.raw[row.starts[i] : ends[i]])
         parts.append(appended[number].tobytes())
     return b"".join(parts)
 
 
 def _text_rows(run: Lines, vertex: Element, plan: _Plan, columns: Columns, newline: bytes) -> bytes:
-    """Lines of text with the new values at their ends."""
-    ends = [_written(values) for values in zip(*(columns[entry.name].tolist() for entry in plan.appended), strict=True)]
-    lines = run.text.split(b"\n")[:-1]
-    end = b"\r\n" if lines and lines[0].endswith(b"\r") else newline
+    """Lines of text with the new values at their ends, and colours in the place of others."""
+    tails = [texts(columns[entry.name]) for entry in plan.appended]
     if plan.is_plain:
-        bodies: Iterable[bytes] = (line.rstrip() for line in lines)
-    else:
-        colours = list(zip(*(_texts(columns, channel, vertex, plan) for channel in range(3)), strict=True))
-        bodies = (
-            _replaced(line, vertex, plan, colour) for line, colour in zip(lines, colours or [()] * len(lines), strict=True)
+        return grown(run, tails, newline)
+    colours = {i: texts(values) for i, values in _stored_colours(vertex, "=", plan, columns).items()}
+    if vertex.has_lists:
+        return _list_lines(run, vertex, plan, [colours.get(i) for i in plan.channels], tails, newline)
+    words = len(vertex.properties)
+    places = [words + list(colours).index(i) if i in colours else i for i in plan.channels]
+    new = [*colours.values(), *tails]
+    return rearranged(run, [*places, *range(words + len(colours), words + len(new))], new, newline)
+
+
+def _stored_colours(vertex: Element, order: str, plan: _Plan, columns: Columns) -> dict[int, npt.NDArray[Any]]:
+    """The palette's colours by the number of the property that takes them, in its type."""
+    return {
+        i: from_bytes(columns[_COLOURS[channel]], np.dtype(order + vertex.properties[i].value_type), plan.scale)
+        for i, channel in plan.channels.items()
+        if channel is not None
+    }
+
+
+def _list_lines(
+    run: Lines,
+    vertex: Element,
+    plan: _Plan,
+    colours: Sequence[Sequence[bytes] | None],
+    tails: Sequence[Sequence[bytes]],
+    newline: bytes,
+) -> bytes:
+    """Lines with lists in them, put together one by one: they are rare."""
+    rows, end = line_ends(run, newline)
+    parts: list[bytes] = []
+    for number, row in enumerate(rows):
+        words = row.split()
+        places = spans(words, vertex)
+        kept = (
+            words[slice(*places[i])] if colour is None else [colour[number]]
+            for i, colour in zip(plan.channels, colours, strict=True)
         )
-    return b"".join(chain.from_iterable((body, b" ", tail, end) for body, tail in zip(bodies, ends, strict=True)))
-
-
-def _written(values: tuple[float, ...]) -> bytes:
-    return " ".join(format(value, ".9g") for value in values).encode()
-
-
-def _texts(columns: Columns, channel: int, vertex: Element, plan: _Plan) -> list[bytes]:
-    """One channel of the palette's colours as the text file writes that property; empty where no property takes it."""
-    places = [i for i, given in plan.channels.items() if given == channel]
-    if not places:
-        return []
-    dtype = np.dtype(vertex.properties[places[0]].value_type)
-    return [_written((value,)) for value in from_bytes(columns[_COLOURS[channel]], dtype, plan.scale).tolist()]
-
-
-def _replaced(line: bytes, vertex: Element, plan: _Plan, colour: tuple[bytes, ...]) -> bytes:
-    words = line.split()
-    places = spans(words, vertex)
-    kept = (
-        words[places[i][0] : places[i][1]] if channel is None else [colour[channel]] for i, channel in plan.channels.items()
-    )
-    return b" ".join(chain.from_iterable(kept))
+        parts.append(b" ".join((*chain.from_iterable(kept), *(tail[number] for tail in tails))) + end)
+    return b"".join(parts)
 
 
 def write_any(source: PointSource, file: BinaryIO, labels: Iterable[PointLabels], labelling: Labelling) -> list[str]:
