@@ -21,7 +21,7 @@ def scattered(scale, count=400):
 
 CASES = {
     "room": (scattered([8, 6, 3]), 0.5),
-    "metres of a map projection": (scattered([60, 60, 20]) + [512_000, 5_430_000, 300], 2.0),
+    "metres of a map projection": (np.add(scattered([60, 60, 20]), [512_000, 5_430_000, 300]), 2.0),
     "a point a thousand kilometres off": (np.concatenate([scattered(4), [[1e9, -1e9, 5e8]], scattered(4)]), 0.5),
     "wider than 64 bits": (scattered(1e21), 0.01),
     "all in one": (scattered(1) + 5.0, 100.0),

@@ -150,6 +150,8 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 class VectorAttention(nn.Module):
     """Attention whose weights are vectors, over each point's neighbours (section 3.2, equation 3).
 
+    Neighbours' rows are looked up as embeddings: on a CPU their gradients cost a third of those of ``index_select``.
+
     The value of neighbour j is v_j + p_j, p its place as seen from the point. p is linear in a vector ``step`` of three
     numbers, so its weighted sum is that of the steps, projected once a point and not once a neighbour.
     """
@@ -170,9 +172,9 @@ class VectorAttention(nn.Module):
         value = self.value(x)
         if self.training:
             step = self.place_in(_relative(level.xyz, level.neighbours, level.xyz)).relu()
-            key = self.key(x).index_select(0, level.neighbours.flatten())
-            query = self.query(x).repeat_interleave(level.neighbours.shape[1], dim=0)
-            relation = self.norm(key - query + self.place_out(step)).relu()
+            query = self.query(x) - self.place_out.bias
+            relation = (F.embedding(level.neighbours, self.key(x)) - query[:, None]).flatten(0, 1)  # f32[n*k c]
+            relation = self.norm(torch.addmm(relation, step, self.place_out.weight.T)).relu()
             return self._mixed(relation, value, level.neighbours, step)
         # The norm's scale and shift go into what it would be applied to: three small matrices instead of f32[n k c].
         scale, shift = affine(self.norm)
@@ -185,7 +187,7 @@ class VectorAttention(nn.Module):
         for rows in _blocks(level.neighbours, x):
             near = level.neighbours[rows]
             step = self.place_in(_relative(level.xyz, near, level.xyz[rows])).relu_()
-            relation = torch.addmm(key.index_select(0, near.flatten()), step, place)  # f32[rows*k c]
+            relation = torch.addmm(F.embedding(near.flatten(), key), step, place)  # f32[rows*k c]
             relation = relation.view(*near.shape, -1).sub_(query[rows, None]).relu_().flatten(0, 1)
             mixed.append(self._mixed(relation, value, near, step))
         return torch.cat(mixed)
@@ -194,7 +196,7 @@ class VectorAttention(nn.Module):
         """Values f32[n c] of ``near`` i64[n k], weighted by ``relation`` f32[n*k c] and seen along ``step`` f32[n*k 3]."""
         n, k = near.shape
         weight = self.weigh_out(self.weigh_in(relation).relu()).view(n, k, -1).softmax(dim=1)  # f32[n k c/share]
-        values = value.index_select(0, near.flatten()).view(n, k, self.share, -1)
+        values = F.embedding(near, value).view(n, k, self.share, -1)
         mixed = (values * weight[:, :, None]).sum(dim=1)  # f32[n share c/share]
         steps = torch.einsum("nkg,nkx->gnx", weight, step.view(n, k, 3).to(weight.dtype))
         place = self.place_out.weight.view(self.share, -1, 3)
@@ -229,14 +231,14 @@ class Gather(nn.Module):
         y = self.linear(x)  # once a point of the finer level, not once a neighbour
         gathered = level.gathered
         if self.training:
-            said = y.index_select(0, gathered.flatten()) + self.place(_relative(finer.xyz, gathered, level.xyz))
+            said = F.embedding(gathered.flatten(), y) + self.place(_relative(finer.xyz, gathered, level.xyz))
             return self.norm(said).relu().view(*gathered.shape, -1).amax(dim=1)
         scale, shift = affine(self.norm)
         y, place = y * scale, (self.place.weight * scale[:, None]).T
         largest = []
         for rows in _blocks(gathered, y):
             near = gathered[rows]
-            said = torch.addmm(y.index_select(0, near.flatten()), _relative(finer.xyz, near, level.xyz[rows]), place)
+            said = torch.addmm(F.embedding(near.flatten(), y), _relative(finer.xyz, near, level.xyz[rows]), place)
             largest.append(said.view(*near.shape, -1).amax(dim=1))
         return (torch.cat(largest) + shift).relu()
 
@@ -331,7 +333,7 @@ class PointTransformer(nn.Module):
         return self.classify(self.head(x).relu())
 
 
-_BLOCK_BYTES = {"cpu": 1 << 20}  # of f32[rows*k c]: what stays in a core's cache between one step and the next
+_BLOCK_BYTES = {"cpu": 1 << 21}  # of f32[rows*k c]: what stays in a core's cache between one step and the next
 _BLOCK_BYTES_ELSEWHERE = 1 << 28
 
 

@@ -46,8 +46,8 @@ class Layout(NamedTuple):
 
 
 _LAYOUTS = {
-    "point-transformer": Layout("transformer2", _S3DIS_AUTHORS, ["position", "rgb"]),
-    "pointcept-ptv1": Layout("transformer", _S3DIS_POINTCEPT, ["position", "rgb"]),
+    "point-transformer": Layout("transformer2", _S3DIS_AUTHORS, ["place", "rgb"]),
+    "pointcept-ptv1": Layout("transformer", _S3DIS_POINTCEPT, ["place", "rgb"]),
 }
 
 
