@@ -144,7 +144,8 @@ def _torn(block: LabelledPoints, options: ViewOptions, rng: Random) -> LabelledP
 def _deformed(xyz: F32, options: ViewOptions, rng: Random) -> F32:
     """Stretched, on a slope, on waves, each point a little off."""
     wide = 1 + rng.uniform(-options.stretch, options.stretch)
-    sizes = np.array([*(wide * (1 + rng.uniform(-0.05, 0.05, 2))), 1 + rng.uniform(-options.stretch_z, options.stretch_z)])
+    x, y = wide * (1 + rng.uniform(-options.stretch / 3, options.stretch / 3, 2))
+    sizes = np.array([x, y, 1 + rng.uniform(-options.stretch_z, options.stretch_z)])
     centre = xyz.mean(0)
     moved = (xyz - centre) * sizes
     angle, slope = rng.uniform(0, 2 * np.pi), options.slope * rng.random() ** 2
