@@ -5,9 +5,11 @@ import sys
 import pytest
 from click.testing import CliRunner
 from make_media import Clip, scene, write_picture, write_video
+from make_scans import write_las, write_ply
 
-from vidpc.cli.info import command
-from vidpc.errors import OpenError
+from vidpc.cli.info import command, crs_name
+from vidpc.errors import OpenError, PointCloudError
+from vidpc.media import probe
 
 
 def run(*arguments):
@@ -68,3 +70,92 @@ def test_standard_input_is_read(tmp_path):
     data = write_video(tmp_path / "a.mp4").read_bytes()
     done = subprocess.run([sys.executable, "-m", "vidpc.cli", "info", "-"], input=data, capture_output=True, check=True)
     assert b"12 frames" in done.stdout
+
+
+def five_points(path):
+    """Two points in one square metre, one in another, one in a third, and one that is nowhere."""
+    path.write_text(
+        "x,y,z,red,green,blue,class\n0.1,0.1,5,1,2,3,2\n0.9,0.9,6,1,2,3,2\n3.5,0.5,7,1,2,3,6\n0.5,-0.5,9,0,0,9,6\nnan,0,0,1,2,3,2\n"
+    )
+    return path
+
+
+def test_text_says_what_a_scan_holds(tmp_path):
+    result = run(five_points(tmp_path / "a.csv"))
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        str(tmp_path / "a.csv"),
+        "  scan      text, 5 points",
+        "  bounds    x 0.1 to 3.5, y -0.5 to 0.9, z 5 to 9",
+        "  density   1.33 points/m2 over the occupied cells of 1 m (3 m2)",
+        "  fields    x y z red green blue class",
+        "  colour    yes",
+        "  classes   2 60.0 %, 6 40.0 %",
+        "  note      1 points have coordinates that are no finite numbers",
+    ]
+
+
+def test_json_holds_every_fact_of_a_scan(tmp_path):
+    (entry,) = json.loads(run(five_points(tmp_path / "a.csv"), "--json").output)["files"]
+    assert (entry["kind"], entry["format"], entry["count"], entry["not_finite"]) == ("scan", "text", 5, 1)
+    assert (entry["low_xyz"], entry["high_xyz"]) == ([0.1, -0.5, 5.0], [3.5, 0.9, 9.0])
+    assert entry["classes"] == {"2": 3, "6": 2}
+    assert (entry["density_per_m2"], entry["area_m2"], entry["has_colour"]) == (pytest.approx(4 / 3), 3.0, True)
+    assert entry["fields"][0] == {"name": "x", "dtype": "<f8"}
+
+
+def test_a_large_scan_is_not_read_unless_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(probe, "QUICK_POINTS", 999)
+    monkeypatch.setattr("vidpc.cli.info.QUICK_POINTS", 999)
+    path = write_las(tmp_path / "a.laz", count=1000)
+    assert "not read: --scan reads them all" in run(path).output
+    (entry,) = json.loads(run(path, "--json").output)["files"]
+    assert (entry["points_read"], entry["classes"], entry["area"]) == (False, None, "bounds")
+    (entry,) = json.loads(run(path, "--json", "--scan").output)["files"]
+    assert (entry["points_read"], sum(entry["classes"].values())) == (True, 1000)
+
+
+def test_videos_and_scans_may_stand_side_by_side(tmp_path):
+    write_video(tmp_path / "a.mp4")
+    write_ply(tmp_path / "b.ply")
+    write_las(tmp_path / "c.las", count=10)
+    by_name = json.loads(run(tmp_path / "a.mp4", tmp_path / "b.ply", "--json").output)["files"]
+    assert [entry["kind"] for entry in by_name] == ["video", "scan"]
+    in_folder = json.loads(run(tmp_path, "--json").output)["files"]
+    assert [(entry["kind"], entry.get("format")) for entry in in_folder] == [("video", None), ("scan", "ply"), ("scan", "las")]
+
+
+def test_a_scan_is_known_by_its_content_whatever_its_name(tmp_path):
+    path = write_ply(tmp_path / "a.ply").rename(tmp_path / "a.mp4")
+    assert "scan      ply, 1,000 points" in run(path).output
+
+
+def test_a_damaged_scan_is_the_command_s_error(tmp_path):
+    path = write_las(tmp_path / "a.las")
+    path.write_bytes(path.read_bytes()[:5000])
+    assert isinstance(run(path).exception, PointCloudError)
+    (entry,) = json.loads(run(path, "--json").output)["files"]
+    assert "is cut" in entry["error"]
+
+
+@pytest.mark.parametrize("suffix", [".las", ".ply"])
+def test_a_scan_may_come_through_a_pipe(tmp_path, suffix):
+    data = {".las": write_las, ".ply": write_ply}[suffix](tmp_path / f"a{suffix}").read_bytes()
+    done = subprocess.run([sys.executable, "-m", "vidpc.cli", "info", "-"], input=data, capture_output=True, check=True)
+    assert f"scan      {suffix[1:]}, 1,000 points".encode() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("crs", "name"),
+    [
+        (
+            'PROJCS["RGF93 / Lambert-93",GEOGCS["RGF93",AUTHORITY["EPSG","4171"]],AUTHORITY["EPSG","2154"]]',
+            "RGF93 / Lambert-93 (EPSG:2154)",
+        ),
+        ('PROJCRS["RGF93 / Lambert-93",BASEGEOGCRS["RGF93"],ID["EPSG",2154]]', "RGF93 / Lambert-93 (EPSG:2154)"),
+        ('LOCAL_CS["site"]', "site"),
+        ("EPSG:2154+5720", "EPSG:2154+5720"),
+    ],
+)
+def test_a_coordinate_system_has_a_short_name(crs, name):
+    assert crs_name(crs) == name

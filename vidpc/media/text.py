@@ -39,6 +39,7 @@ class Dialect:
     """
 
     names: tuple[str, ...]
+    width: int
     delimiter: bytes
     decimal: bytes
     newline: bytes
@@ -119,24 +120,24 @@ class TextSource:
     def _table(self, text: bytes, line: int) -> F64:
         """The numbers of whole lines, f64[n columns]; ``line`` is the number of the first of them."""
         plain = self.dialect.plain(text)
-        width = len(self.dialect.names) or None
+        width = self.dialect.width
         if not plain:
-            return np.empty((0, width or 3))
+            return np.empty((0, width))
         try:
             table: F64 = np.loadtxt(io.BytesIO(plain), np.float64, comments=None, encoding="latin-1", ndmin=2)
         except (ValueError, OverflowError) as error:
-            raise self._bad_line(text, line, width) from error
-        if width is not None and table.shape[1] != width:
-            raise self._bad_line(text, line, width)
+            raise self._bad_line(text, line) from error
+        if table.shape[1] != width:
+            raise self._bad_line(text, line)
         return table
 
-    def _bad_line(self, text: bytes, line: int, width: int | None) -> PointCloudError:
-        """The error for the first line that is no row of ``width`` numbers, or of as many as the first has."""
+    def _bad_line(self, text: bytes, line: int) -> PointCloudError:
+        """The error for the first line that is no row of as many numbers as the first point has."""
+        width = self.dialect.width
         for number, raw in enumerate(text.split(self.dialect.newline), line):
             words = self.dialect.plain(raw + self.dialect.newline).split()
             if not words:
                 continue
-            width = width or len(words)
             if len(words) != width or not all(is_number(word) for word in words):
                 said = shown(raw.decode("latin-1").strip()[:_SHOWN_CHARACTERS])
                 return self.data.damaged(f"line {number}: expected {width} numbers, found {said!r}")
@@ -158,10 +159,7 @@ class TextSource:
             except PointCloudError:
                 if not tables:
                     raise  # of others, the pass over all lines says which it is
-        width = tables[0].shape[1]
-        if width < 3:
-            raise self.data.damaged(f"line {self.dialect.start_line}: expected 3 numbers or more, found {width}")
-        return np.concatenate([table for table in tables if table.shape[1] == width])
+        return np.concatenate(tables)
 
 
 def windows(data: FileBytes, dialect: Dialect) -> Iterator[tuple[int, bytes]]:
@@ -215,6 +213,8 @@ def _dialect(data: FileBytes) -> Dialect:
         raise data.damaged(f"expected lines of three numbers or more, found none in its first {len(head)} bytes")
     delimiter, decimal = _separators(found.first)
     width = len(_words(found.first, delimiter))
+    if width < 3:
+        raise data.damaged(f"line {found.first_line}: expected 3 numbers or more, found {width}")
     names = _words(found.header, delimiter)
     if names and len(names) != width:
         raise data.damaged(f"line {found.header_line} names {len(names)} columns, line {found.first_line} has {width}")
@@ -225,6 +225,7 @@ def _dialect(data: FileBytes) -> Dialect:
     names_line = (found.header_line or found.comment_line) if names else 0
     return Dialect(
         names=_unique(names),
+        width=width,
         delimiter=delimiter,
         decimal=decimal,
         newline=newline,
@@ -260,11 +261,10 @@ def _separators(line: bytes) -> tuple[bytes, bytes]:
     """What stands between the numbers of a line, and before their fractions."""
     if b";" in line:
         return b";", b"," if b"." not in line and _FRACTION_COMMA.search(line) else b"."
+    blank = b"\t" if len(line.split(b"\t")) == len(line.split()) > 1 else b" "
     if b"," in line and b"." not in line and len(line.split()) >= 3 and b", " not in line:
-        return b"\t" if b"\t" in line else b" ", b","
-    if b"," in line:
-        return b",", b"."
-    return (b"\t" if b"\t" in line else b" "), b"."
+        return blank, b","
+    return (b"," if b"," in line else blank), b"."
 
 
 def _words(line: bytes, delimiter: bytes) -> list[bytes]:
