@@ -263,6 +263,8 @@ REFUSED = {
     ),
     "text row long": (TEXT.replace(b"1.0 1.0 0.0", b"1.0 1.0 0.0 9"), "row 2 .* found '1.0 1.0 0.0 9'"),
     "text row of words": (TEXT.replace(b"1.0 1.0 0.0", b"1.0 one 0.0"), "row 2 .* found '1.0 one 0.0'"),
+    "text row of other blanks": (TEXT.replace(b"1.0 1.0 0.0", b"1.0 1.0\x850.0"), "row 2 .* expected 3 numbers"),
+    "text row of a form feed": (TEXT.replace(b"1.0 1.0 0.0", b"\x0c"), "row 2 .* expected 3 numbers"),
     "text number too large": (ply("ascii", [("vertex", XYZ + RGB, [(0, 0, 0, 1, 2, 256)])]), "row 0 .* found '0 0 0 1 2 256'"),
     "no x": (GOOD.replace(b"float x", b"float u"), "no x; it has: u, y, z"),
     "x is a list": (

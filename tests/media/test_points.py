@@ -48,7 +48,7 @@ def test_content_comes_before_the_name(tmp_path, name, raw, expected):
     (b"# a comment\n# .PCD v0.7\n", "-", "pcd"), (b"VERSION .7\nFIELDS x y z\n", "-", "pcd"), (b"ply\r\nformat", "-", "ply"),
     (b"1.5 -2 3e-5\n", "-", "text"), (b"1,2,3,4\n", "-", "text"), (b"x,y,z\n1,2,3\n", "a.CSV", "text"),
     (bytes(16), "a.bin", "kitti"),
-    (b"nonsense", "a.ply", "ply"),
+    (b"nonsense", "a.ply", "ply"), (b"1 2 3\n", "a.pcd", "pcd"),
 ])  # fmt: skip
 def test_formats_by_their_first_bytes_else_by_the_suffix(head, name, expected):
     assert recognise(head, name) == expected

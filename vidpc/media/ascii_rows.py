@@ -16,6 +16,8 @@ from vidpc.media.sources import shown
 _WINDOW_BYTES = 1 << 22
 _MAX_LINE_BYTES = 1 << 24
 _SHOWN_CHARACTERS = 60
+# What numbers are written with. NumPy takes further bytes for blanks; what it reads and what a line's words are must agree.
+_PLAIN = bytes([*range(0x20, 0x7F), *b"\t\r\n"])
 _BLANK = re.compile(rb"(?m)^[ \t\r]*\n")
 
 
@@ -81,13 +83,22 @@ def _has_blank(text: bytes) -> bool:
 def parse(data: FileBytes, run: Lines, dtype: np.dtype[Any], what: str) -> npt.NDArray[Any]:
     """The rows of a run as records of ``dtype``; a line with other than one number a field raises PointCloudError."""
     try:
-        return np.atleast_1d(_load(run.text, dtype))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return _rounded(run.text, dtype)
+        return _records(run.text, run.count, dtype)
     except (ValueError, OverflowError) as error:
         raise _bad_line(data, run, dtype, what) from error
+
+
+def _records(text: bytes, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """``count`` records, or ValueError."""
+    if text.translate(None, _PLAIN):
+        raise ValueError("not a text of numbers")
+    try:
+        rows = np.atleast_1d(_load(text, dtype))
+    except (ValueError, OverflowError):
+        rows = _rounded(text, dtype)
+    if len(rows) != count:
+        raise ValueError(f"{len(rows)} rows")
+    return rows
 
 
 def texts(values: npt.NDArray[Any]) -> list[bytes]:
@@ -139,14 +150,14 @@ def _bad_line(data: FileBytes, run: Lines, dtype: np.dtype[Any], what: str) -> E
     """The error for the first line of a run that cannot be read."""
     names = dtype.names or ()
     offset = run.offset
-    for number, line in enumerate(run.text.splitlines(keepends=True)):
+    for number, line in enumerate(run.text.split(b"\n")[:-1]):
         if not _fits(line, dtype):
             said = shown(line.decode("latin-1").strip()[:_SHOWN_CHARACTERS])
             return data.damaged(
                 f"{what}, row {run.first + number} (about byte {offset}): expected {len(names)} numbers "
                 f"({shown(' '.join(names))}), found {said!r}"
             )
-        offset += len(line)
+        offset += len(line) + 1
     return data.damaged(f"{what}, rows {run.first} to {run.first + run.count}: not the numbers that the header declares")
 
 
@@ -154,7 +165,7 @@ def _fits(line: bytes, dtype: np.dtype[Any]) -> bool:
     try:
         if len(line.split()) != len(dtype.names or ()):
             return False
-        _rounded(line, dtype)
+        _records(line + b"\n", 1, dtype)
     except (ValueError, OverflowError):
         return False
     return True

@@ -140,7 +140,7 @@ class PcdSource:
         """Whether a text writes a packed colour as the whole number that its bits are, whatever its TYPE says."""
         place = sum(one.count for one in self.header.fields[: [one.name for one in self.header.fields].index(packed)])
         for run in lines(self.data, self.header.size, min(self.header.points, _SAMPLE_ROWS), _SAMPLE_ROWS):
-            words = [line.split()[place : place + 1] for line in run.text.splitlines()]
+            words = [line.split()[place : place + 1] for line in run.text.split(b"\n")[:-1]]
             return all(re.fullmatch(rb"[0-9]+", word) for row in words for word in row)
         return True
 

@@ -228,7 +228,7 @@ def _scalars(run: Run, element: Element, dtype: np.dtype[Any]) -> npt.NDArray[An
 def _parsed(data: FileBytes, run: Lines, element: Element, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if not element.has_lists:
         return parse(data, run, dtype, "element vertex")
-    kept = [_without_lists(words, element) for words in (line.split() for line in run.text.splitlines())]
+    kept = [_without_lists(words, element) for words in (line.split() for line in run.text.split(b"\n")[:-1])]
     text = b"".join(b" ".join(words) + b"\n" for words in kept)
     return parse(data, Lines(run.first, run.offset, run.end, text, run.count), dtype, "element vertex")
 

@@ -166,7 +166,7 @@ def _kitti() -> OpenScan:
     return open_kitti
 
 
-# Three numbers or more, which is all that a text without a name can be told by.
+# Three numbers or more, which is all that a text can be told by where its name does not say.
 _NUMBERS = re.compile(rb"\s*([-+]?[0-9.]+(e[-+]?[0-9]+)?[ \t,;]+){2}[-+]?[0-9.]+(e[-+]?[0-9]+)?[ \t,;\r\n]", re.IGNORECASE)
 
 FORMATS: dict[str, Format] = {
@@ -176,7 +176,7 @@ FORMATS: dict[str, Format] = {
     "laz": Format((".laz",), None, _las, _laz_own, siblings=("las", "laz")),
     "npy": Format((".npy",), re.compile(rb"\x93NUMPY"), _npy),
     "npz": Format((".npz",), re.compile(rb"PK(\x03\x04|\x05\x06)"), _npz, write_any=_npz_any),
-    "text": Format((".csv", ".xyz", ".txt", ".asc", ".tsv", ".pts"), _NUMBERS, _text, _text_own, _text_any),
+    "text": Format((".csv", ".xyz", ".txt", ".asc", ".tsv", ".pts"), None, _text, _text_own, _text_any),
     "kitti": Format((".bin",), None, _kitti),
 }
 
@@ -209,6 +209,8 @@ def recognise(head: bytes, name: str) -> str:
     for format_name, row in FORMATS.items():
         if suffix in row.suffixes:
             return format_name
+    if _NUMBERS.match(head):
+        return "text"
     raise OpenError(f"cannot open {shown(name)}: neither its content nor its name is a scan's; formats: {', '.join(FORMATS)}")
 
 
