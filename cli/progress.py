@@ -73,9 +73,9 @@ class Progress:
             rates = {"per_s": round(per_s, 2), "left_s": None if left_s is None else round(left_s, 1)}
             self._write(json.dumps({"input": self._label, **known, **rates}) + "\n")
             return
-        parts = [printable(self._label or ""), f"{self._done:g} {self._unit}", f"{per_s:.1f}/s"]
+        parts = [printable(self._label or ""), f"{self._done:.12g} {self._unit}", f"{per_s:.1f}/s"]
         if self._total is not None:
-            parts[1] = f"{self._done:g}/{self._total:g} {self._unit}"
+            parts[1] = f"{self._done:.12g}/{self._total:.12g} {self._unit}"
             parts.insert(1, f"{100 * self._done / self._total:3.0f} %")
         parts.append(f"in {_clock_text(seconds)}" if left_s is None else f"{_clock_text(left_s)} left")
         if self._mode == "plain":

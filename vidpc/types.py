@@ -364,6 +364,32 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """What was found in a scan: for every label ``points`` i64[k] and their mean ``confidence`` f64[k], 0 where there are none.
+
+    ``unlabelled`` points have no usable coordinates.
+    """
+
+    points: I64
+    confidence: F64
+    unlabelled: int = 0
+
+    def __post_init__(self) -> None:
+        _check_rows("LabelCounts", points=self.points, confidence=self.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanHeader:
+    """What stands at the head of what is said of a scan and its points."""
+
+    source: str
+    scan: ScanInfo
+    model: ModelInfo
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    vidpc_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectHeader:
     """What stands at the head of what is said of a scanned object."""
 

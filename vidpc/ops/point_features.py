@@ -159,6 +159,18 @@ def _colour(points: BlockPoints) -> F32:
     return columns
 
 
+def _position(points: BlockPoints) -> F32:
+    """Metres from the least coordinates of the block: what published networks read, and no built-in one."""
+    return points.xyz - points.xyz.min(axis=0)
+
+
+def _rgb(points: BlockPoints) -> F32:
+    """Red, green, blue from 0 to 1, black where there is no colour, as published networks have it."""
+    if points.colour is None:
+        return np.zeros((len(points.xyz), 3), np.float32)
+    return points.colour.astype(np.float32) / np.float32(255)
+
+
 _GROUPS: dict[str, tuple[int, Callable[[BlockPoints], npt.NDArray[Any]]]] = {
     "ground": (4, _ground),
     "room": (5, _room),
@@ -166,4 +178,6 @@ _GROUPS: dict[str, tuple[int, Callable[[BlockPoints], npt.NDArray[Any]]]] = {
     "returns": (3, _returns),
     "intensity": (2, _intensity),
     "colour": (4, _colour),
+    "position": (3, _position),
+    "rgb": (3, _rgb),
 }

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol
 
 from vidpc.errors import OutputError
 
 STDOUT = "-"
 _BUFFER_BYTES = 1 << 16
+_COPY_BYTES = 1 << 20
 _NAME_CHARACTERS = 40  # of the target's name in that of its part file: names end at 255 bytes
 
 
@@ -25,6 +27,10 @@ class Sink(Protocol):
 
     def write(self, text: str) -> None:
         """Append ``text`` as UTF-8."""
+        ...
+
+    def write_bytes(self, content: bytes) -> None:
+        """Append ``content``."""
         ...
 
     def commit(self) -> None:
@@ -50,6 +56,29 @@ def open_sink(target: str | Path, *, overwrite: bool = False) -> Sink:
     if stat.S_ISDIR(mode):
         raise OutputError(f"{target} is a directory: name a file in it")
     return _Device(path)
+
+
+@contextmanager
+def open_binary(target: str | Path, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """A seekable file for what is not text. Its content is at ``target`` once the block has ended, and only if it ended well.
+
+    What goes to standard output or a device waits in a temporary file until then.
+    """
+    sink = open_sink(target, overwrite=overwrite)
+    try:
+        if isinstance(sink, _PartFile):
+            yield sink.file
+        else:
+            with TemporaryFile(prefix="vidpc-") as waiting:
+                yield waiting
+                waiting.seek(0)
+                while content := waiting.read(_COPY_BYTES):
+                    sink.write_bytes(content)
+        sink.commit()
+    except OSError as error:
+        raise OutputError(f"writing {target}: {error.strerror or error}") from error
+    finally:
+        sink.discard()
 
 
 def refuse_existing(target: str | Path, *, overwrite: bool) -> None:
@@ -87,17 +116,20 @@ class _PartFile:
         with writing(path):
             if not path.parent.is_dir():
                 raise OutputError(f"writing {path}: the folder {path.parent} does not exist")
-            self._file: BinaryIO = self._part.open("xb", buffering=_BUFFER_BYTES)
+            self.file: BinaryIO = self._part.open("x+b", buffering=_BUFFER_BYTES)
 
     def write(self, text: str) -> None:
+        self.write_bytes(encoded(text))
+
+    def write_bytes(self, content: bytes) -> None:
         with writing(self._path):
-            self._file.write(encoded(text))
+            self.file.write(content)
 
     def commit(self) -> None:
         with writing(self._path):
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
             self._take_name()
 
     def _take_name(self) -> None:
@@ -115,7 +147,7 @@ class _PartFile:
 
     def discard(self) -> None:
         with suppress(OSError):  # of a full disk: the buffer is lost, as it should be
-            self._file.close()
+            self.file.close()
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
 
@@ -129,8 +161,11 @@ class _Device:
             self._file: BinaryIO = path.open("wb", buffering=_BUFFER_BYTES)
 
     def write(self, text: str) -> None:
+        self.write_bytes(encoded(text))
+
+    def write_bytes(self, content: bytes) -> None:
         with writing(self._path):
-            self._file.write(encoded(text))
+            self._file.write(content)
 
     def commit(self) -> None:
         with writing(self._path):
@@ -145,8 +180,11 @@ class _StandardOutput:
     """Flushes after every write: a reader of the pipe sees each frame as it comes."""
 
     def write(self, text: str) -> None:
+        self.write_bytes(encoded(text))
+
+    def write_bytes(self, content: bytes) -> None:
         try:
-            sys.stdout.buffer.write(encoded(text))
+            sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
         except OSError as error:
             _silence_stdout()
