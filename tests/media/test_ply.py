@@ -1,7 +1,9 @@
 """PLY files in and out. Files are written byte by byte here; open3d, which reads good files well, is the second opinion."""
 
 import io
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -500,3 +502,17 @@ def test_open3d_reads_the_same_from_a_good_file_and_from_its_labelled_copy(scan,
         assert np.array_equal(theirs.point.positions.numpy(), xyz.astype(np.float32))
         assert np.array_equal(theirs.point.colors.numpy(), colour)
     assert theirs.point["label"].numpy()[:4, 0].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.skipif("VIDPC_DATA" not in os.environ, reason="VIDPC_DATA names no folder with real scans")
+@pytest.mark.parametrize(("name", "count"), [("unlabelled_apartment.ply", 40684), ("unlabelled_laser_room.ply", 76738)])
+def test_real_rooms_and_their_labelled_copies(tmp_path, name, count):
+    """The counts are those of the headers; every byte of a copy's rows but the last twelve is the input's."""
+    path = Path(os.environ["VIDPC_DATA"]) / "rooms" / name
+    xyz, colour, _ = joined(path, 10_000)
+    assert xyz.shape == colour.shape == (count, 3)
+    assert np.isfinite(xyz).all()
+    out, _ = labelled(path, tmp_path)
+    rows = [np.frombuffer(file.read_bytes().partition(b"end_header\n")[2], np.uint8).reshape(count, -1) for file in (path, out)]
+    assert [table.shape[1] for table in rows] == [15, 27]
+    assert np.array_equal(rows[0], rows[1][:, :15])
