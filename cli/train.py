@@ -1,4 +1,4 @@
-"""``vidpc train``: weights from labelled pictures."""
+"""``vidpc train``: weights from labelled pictures and scans."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _FIGURES = {"step": "{step:>6}  loss {total:.3f}  {s:.2f} s a step", "check": "{
 
 @click.group("train")
 def command() -> None:
-    """Train weights on labelled pictures."""
+    """Train weights on labelled pictures and scans."""
 
 
 @command.command("track")
@@ -69,17 +69,107 @@ def track(**options: Any) -> None:
     click.echo(f"{options['out']}  sha256 {digest}")
 
 
+@command.command("classify")
+@click.option("--data", type=click.Path(path_type=Path), multiple=True, help="Folder with a folder a label, .csv or .npz.")
+@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option("--recipe", default="objects.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
+@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
+@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
+@click.option("--init", type=click.Path(path_type=Path), help="Weights to begin with, instead of random ones.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), default="runs/classify", show_default=True, help="Log, checkpoint."
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
+@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
+@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+def classify(**options: Any) -> None:
+    """Train a classifier of scanned objects, for `vidpc classify`.
+
+    \b
+    A folder holds a folder of scans for each label. A .csv has columns file (seen from its folder), label and, if wanted,
+    split (train, val). An .npz has xyz f32[n m 3] (or q and scale), label, classes and, if wanted, split (0: train).
+    Scans are objects on their own, the third axis up. Measured on --val, or on what --set hold_out=0.2 keeps back.
+    """
+    _refuse_to_replace(options)
+    from vidpc.training import objects
+
+    run = objects.prepare(
+        options["recipe"], _overrides(options), data=options["data"], val=options["val"], folder=options["folder"]
+    )
+    for line in objects.carry_out(run, resume=options["resume"], init=options["init"]):
+        _say_objects(line)
+    digest = objects.finish(options["out"], run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
+
+
+@command.command("segment")
+@click.option("--data", type=click.Path(path_type=Path), multiple=True, help="Labelled scan, or folder of scans.")
+@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option(
+    "--recipe", required=True, metavar="NAME|FILE", help="Settings of the run: aerial.train, rooms.train, or your own."
+)
+@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
+@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
+@click.option(
+    "--run", "folder", type=click.Path(path_type=Path), default="runs/segment", show_default=True, help="Log, checkpoint."
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
+@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
+@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+def segment(**options: Any) -> None:
+    """Train a network that labels points, on scans of any format whose points have a label or a classification.
+
+    \b
+    The recipe's `classes` say which labels of the files mean which class; points with others are not learnt from.
+    The run's folder holds log.jsonl and checkpoint.pt; stop it at any time and go on with --resume.
+    """
+    _refuse_to_replace(options)
+    # torch loads with these: not for --help
+    from vidpc.training.segment import finish, prepare, trained
+
+    run = prepare(options["recipe"], _overrides(options), data=options["data"], val=options["val"], folder=options["folder"])
+    for line in trained(run, resume=options["resume"]):
+        _say_overlap(line)
+    digest = finish(options["out"], run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
+
+
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path), metavar="WEIGHTS")
 @click.option("--val", type=click.Path(path_type=Path), multiple=True, required=True, help="Labels to measure on.")
 def check(file: Path, val: tuple[Path, ...]) -> None:
-    """AP50 and AP50:95 of a tracker's detections, as JSON: in all, and for each set that the labels name.
+    """What weights reach, as JSON: a tracker's AP50 and AP50:95, in all and for each set; a classifier's accuracy.
 
-    Pictures whose split is train are left out.
+    Pictures and objects whose split is train are left out.
     """
-    from vidpc.training.runs import measure
+    from vidpc.weights import read_header
 
-    click.echo(json.dumps(measure(file, val), indent=2))
+    figures: Mapping[str, Any]
+    if read_header(file).architecture == "pct":
+        from vidpc.training.objects import measure_file
+
+        figures = measure_file(file, val)
+    else:
+        from vidpc.training.runs import measure
+
+        figures = measure(file, val)
+    click.echo(json.dumps(figures, indent=2))
+
+
+def _say_overlap(line: Mapping[str, Any]) -> None:
+    """Progress on stderr, the scores at the end on stdout."""
+    scores = {name: score for name, score in line.items() if isinstance(score, dict) and "miou" in score}
+    if line["event"] == "step":
+        click.echo(_FIGURES["step"].format(**line), err=True)
+    elif line["event"] in ("check", "end"):
+        text = "  ".join(f"{name} {score['miou']:.3f}" for name, score in scores.items())
+        click.echo(f"{line['step']:>6}  mIoU {text}", err=True)
+        if line["event"] == "end":
+            click.echo(json.dumps(scores))
 
 
 def _overrides(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,3 +194,11 @@ def _say(line: Mapping[str, Any]) -> None:
         click.echo(_FIGURES["check"].format(step=line["step"], **line["all"]), err=True)
         if line["event"] == "end":
             click.echo(json.dumps({name: score for name, score in line.items() if isinstance(score, dict)}))
+
+
+def _say_objects(line: Mapping[str, Any]) -> None:
+    """The same of a classifier."""
+    if line["event"] == "step":
+        click.echo(_FIGURES["step"].format(**line), err=True)
+    elif "accuracy" in line:
+        click.echo(f"{line['step']:>6}  accuracy {line['accuracy']:.3f}", err=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vidpc import presets, weights
-from vidpc.errors import PresetError
+from vidpc.errors import PresetError, WeightsError
 from vidpc.models.pct import PCT, PCTConfig
 from vidpc.ops.clouds import turned
 from vidpc.presets import LEAST_POINTS
@@ -83,16 +83,25 @@ def prepare(recipe: str, overrides: Mapping[str, Any], *, data: Sequence[Path], 
     return Run(settings, learned, measured, folder)
 
 
-def carry_out(run: Run, *, resume: bool = False) -> Iterator[dict[str, Any]]:
-    """Trains to the end, yielding what the log says."""
+def carry_out(run: Run, *, resume: bool = False, init: Path | None = None) -> Iterator[dict[str, Any]]:
+    """Trains to the end, from random weights or from those of the file ``init``, yielding what the log says."""
     torch.manual_seed(run.recipe.schedule.seed)
+    model = PCT(run.recipe.network) if init is None else _started(init, run)
     measured = run.val
 
     def measure(model: nn.Module) -> Mapping[str, float]:
         return {} if measured is None else {"accuracy": accuracy(model, measured, votes=run.recipe.votes)}
 
-    trainee = Trainee(PCT(run.recipe.network), lambda rng: draw(run.train, run.recipe, rng), losses, measure)
+    trainee = Trainee(model, lambda rng: draw(run.train, run.recipe, rng), losses, measure)
     yield from train(trainee, run.recipe.schedule, run.folder, resume=resume)
+
+
+def _started(init: Path, run: Run) -> PCT:
+    file = weights.read(init)
+    model = build_model(file)
+    if model.config != run.recipe.network or file.header.labels != run.train.classes:
+        raise WeightsError(f"{init}: weights of other sizes or labels than the recipe and the data ask for: {model.config}")
+    return model
 
 
 def finish(out: Path, run: Run, *, licence: str) -> str:
