@@ -139,6 +139,15 @@ def test_a_shape_that_the_bytes_do_not_have_is_refused(tmp_path, shape):
         read(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"), }", b"), I"), (b"descr", b"desc\xe0"), (b"'<f8'", b"'<f\0'"), (b"'<f8'", b"[[]] ")]
+)
+def test_a_header_that_cannot_be_parsed_is_an_error(tmp_path, old, new):
+    (tmp_path / "a.npy").write_bytes(npy_bytes(XYZ).replace(old, new))
+    with pytest.raises(PointCloudError, match=r"cannot read .*a\.npy"):
+        read(tmp_path / "a.npy")
+
+
 def test_a_shape_beyond_all_memory_is_refused_before_anything_is_read(tmp_path):
     data = npy_bytes(XYZ)
     (tmp_path / "a.npy").write_bytes(data.replace(b"(10, 3), }" + b" " * 12, b"(4000000000000, 3), }" + b" "))

@@ -16,7 +16,7 @@ from make_scans import WRITERS
 WORKER = Path(__file__).with_name("fuzz_worker.py")
 POINTS = 300
 EACH = 24
-SECONDS_A_FILE = 5
+SECONDS_A_FILE = 20  # the first one loads libraries, on a machine that may be busy
 CUT = 1  # the kind of mutation
 
 

@@ -5,6 +5,8 @@ so that memory depends on the run alone. What an array declares is held against 
 """
 
 import math
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -31,8 +33,10 @@ _SKIP_BYTES = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 # What NumPy and zipfile raise for bad input.
-_ERRORS = (ValueError, OSError, EOFError, OverflowError, KeyError, NotImplementedError, RuntimeError, MemoryError, TypeError)
-_ERRORS += (zipfile.BadZipFile, zlib.error, SyntaxError, RecursionError)  # type: ignore[assignment]
+_ERRORS = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, tokenize.TokenError),  # headers
+    *(OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+)
 
 Array = npt.NDArray[Any]
 
@@ -93,7 +97,9 @@ def declared(file: IO[bytes], size: int, data: FileBytes, member: str = "") -> D
     what = f"{member}: " if member else ""
     version = np.lib.format.read_magic(file)
     reader = _HEADER_READERS.get(version, np.lib.format.read_array_header_2_0)
-    shape, is_fortran, dtype = reader(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy reads a damaged header once more, as one of Python 2, and says so
+        shape, is_fortran, dtype = reader(file)
     if dtype.hasobject:
         raise data.damaged(f"{what}it holds Python objects, which are not read: they could run code")
     if any(axis < 0 for axis in shape) or not dtype.itemsize:
