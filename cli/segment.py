@@ -41,6 +41,7 @@ Examples:
   vidpc segment scan.ply
   vidpc segment tile.laz --out labelled.laz --color
   vidpc segment room.ply --out labels.npz --summary classes.csv
+  vidpc segment room.ply --render room.png
   vidpc segment tiles/ --out-dir results --skip-existing
   vidpc segment a.las b.las --out 'out/{stem}.ply' --votes 3
   vidpc segment scan.ply --out - | jq '.classes[] | [.name, .share]'
@@ -56,6 +57,7 @@ Examples:
 @click.option("--out-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for outputs.")
 @choice_option("--format", FORMATS, help="Format of the output; by default what its suffix says, or the input's own.")
 @click.option("--summary", metavar="FILE", help="Points, share and mean confidence of every class as well (.json, .csv).")
+@click.option("--render", metavar="FILE", help="Picture (.png) or page that a browser can turn (.html), coloured by class.")
 @click.option("--color", is_flag=True, help="Paint the points in the colours of their classes.")
 @model_options
 @choice_option("--scheme", SCHEMES, help="tiles: scans of any size; paper: the authors' test, the whole scan in memory.")
@@ -178,15 +180,18 @@ def _jobs(ctx: click.Context, found: "Sequence[Input]", given: Mapping[str, Any]
     stems = [one.stem for one in found]
     try:
         outs = _outs(found, stems, given)
-        summaries = [None] * len(stems) if given["summary"] is None else output_names(given["summary"], stems, given["out_dir"])
+        summaries, views = (
+            [None] * len(stems) if given[name] is None else output_names(given[name], stems, given["out_dir"])
+            for name in ("summary", "render")
+        )
     except ValueError as error:
         raise click.UsageError(f"{error}, or give --out-dir", ctx) from error
     if given["out"] == _STDOUT and len(stems) > 1:
         raise click.UsageError(f"--out - takes one input, and there are {len(stems)}: give --out-dir", ctx)
     if given["out_dir"] is not None:
         make_folder(given["out_dir"])
-    rows = zip(found, outs, summaries, strict=True)
-    jobs = [Job(one, out, summary, given["format"], given["overwrite"]) for one, out, summary in rows]
+    rows = zip(found, outs, summaries, views, strict=True)
+    jobs = [Job(*row, given["format"], given["overwrite"]) for row in rows]
     done = [job for job in jobs if given["skip_existing"] and all(Path(target).is_file() for target in job.targets)]
     say_skipped(len(done))
     return [job for job in jobs if job not in done]

@@ -370,8 +370,8 @@ class LabelCounts:
     ``unlabelled`` points have no usable coordinates.
     """
 
-    points: I64
-    confidence: F64
+    points: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    confidence: F64 = field(default_factory=lambda: np.zeros(0))
     unlabelled: int = 0
 
     def __post_init__(self) -> None:

@@ -161,7 +161,8 @@ def _colour(points: BlockPoints) -> F32:
 
 def _position(points: BlockPoints) -> F32:
     """Metres from the least coordinates of the block: what published networks read, and no built-in one."""
-    return points.xyz - points.xyz.min(axis=0)
+    low: F32 = points.xyz.min(axis=0)
+    return points.xyz - low
 
 
 def _rgb(points: BlockPoints) -> F32:

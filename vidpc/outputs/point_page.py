@@ -1,6 +1,6 @@
 """A labelled scan as one page that a browser can turn: everything is inside, nothing is fetched.
 
-Places are 16 bits an axis over the scan's size; label and confidence a byte each; all of it in base64.
+Places are 16 bits an axis over the scan's size; label, confidence and the distance to neighbours a byte each; all in base64.
 """
 
 import base64
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidpc.outputs.canvas import Colour
-from vidpc.outputs.point_picture import CEILING, spacing
+from vidpc.outputs.point_picture import CEILING, inside_of, spacing
 from vidpc.outputs.point_sample import PointSample
 
 _TEMPLATE, _SLOT = "point_page.html", "@DATA@"
@@ -36,16 +36,20 @@ def _record(
     places = np.rint((sample.xyz / np.maximum(size, 1e-9) + 0.5) * _STEPS).clip(0, _STEPS).astype("<u2")
     key = np.where(sample.label < 0, _UNLABELLED_KEY, np.minimum(sample.label, _MOST_CLASSES - 1)).astype(np.uint8)
     sure = np.rint(sample.confidence.clip(0, 1) * 255).astype(np.uint8)
+    gaps = spacing(sample.xyz)
+    step = float(gaps.max(initial=0)) / 255
+    gap = np.rint(gaps / max(step, 1e-12)).astype(np.uint8)
     return {
         "title": title,
         "facts": facts,
         "count": len(sample),
         "size": size.tolist(),
-        "spacing": float(np.median(spacing(sample.xyz))) if len(sample) else 0.0,
+        "step": step,
+        "cut": _cut(sample, names),
         "indoors": CEILING in names,
         "classes": _classes(sample, names, palette),
         "places": _encoded(places),
-        "says": _encoded(np.stack([key, sure], axis=1)),
+        "says": _encoded(np.stack([key, sure, gap], axis=1)),
         "rgb": None if sample.colour is None else _encoded(sample.colour),
     }
 
@@ -64,6 +68,15 @@ def _classes(sample: PointSample, names: Sequence[str], palette: Mapping[int, Co
         }
         for label in labels
     ]
+
+
+def _cut(sample: PointSample, names: Sequence[str]) -> float:
+    """Up to which share of its height a scan is shown at first: a room to below its ceiling."""
+    shown = sample.xyz[inside_of(sample, names), 2]
+    if CEILING not in names or not len(shown):
+        return 1.0
+    half = float(np.abs(sample.xyz[:, 2]).max())
+    return float(shown.max() / max(2 * half, 1e-9) + 0.5)
 
 
 def _encoded(array: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:

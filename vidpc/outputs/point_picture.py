@@ -123,6 +123,8 @@ def _projected(xyz: F32, view: View, width: int, height: int) -> _Dots:
 
 def spacing(xyz: F32) -> F32:
     """About how far from a point its neighbours on the same surface are, f32[n]: by how many share its cube."""
+    if not len(xyz):
+        return np.empty(0, np.float32)
     size = float((xyz.max(axis=0) - xyz.min(axis=0)).max()) / _CUBES + 1e-9
     cubes = np.floor((xyz - xyz.min(axis=0)) / size).astype(np.int64)
     _, place, counts = np.unique(cubes @ np.array([1 << 40, 1 << 20, 1]), return_inverse=True, return_counts=True)

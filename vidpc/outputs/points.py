@@ -74,9 +74,7 @@ def default_suffix(source_format: str, given: str | None = None) -> str:
 def labelling_of(header: ScanHeader, colours: Mapping[int, Colour] | None = None) -> Labelling:
     """How the labels of a scan are written: their names, and the colours where points are to be painted."""
     names = header.model.labels
-    numbered = ", ".join(f"{label} {name}" for label, name in enumerate(names))
-    comments = (f"vidpc {header.vidpc_version} segment, model {header.model.name}", f"labels: {numbered}")
-    return Labelling(names, colours, classification(names), comments)
+    return Labelling(names, colours, classification(names), (f"{header.vidpc_version} segment, model {header.model.name}",))
 
 
 def classification(names: Sequence[str]) -> dict[int, int] | None:

@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import BinaryIO
 
-import numpy as np
-
 from vidpc import __version__
 from vidpc.engine.device import Device, choose
 from vidpc.engine.prepare import prepare
@@ -18,6 +16,7 @@ from vidpc.media.points import expand_scans, open_points, read_points, write_lab
 from vidpc.media.sources import Source
 from vidpc.media.spool import regular_file
 from vidpc.outputs import points as formats
+from vidpc.outputs import render_points as views
 from vidpc.outputs import segment_summary as summaries
 from vidpc.outputs.palette import palette
 from vidpc.outputs.sink import STDOUT, encoded, open_binary, refuse_existing
@@ -52,6 +51,7 @@ class Job:
     input: Input
     out: str | None = None
     summary: str | None = None
+    render: str | None = None
     format: str | None = None  # of ``out``; by default what its suffix says
     overwrite: bool = False
 
@@ -70,7 +70,7 @@ class Job:
     @property
     def targets(self) -> list[str]:
         """Where something is written."""
-        return [target for target in (self.out, self.summary) if target is not None]
+        return [target for target in (self.out, self.summary, self.render) if target is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class PointTally:
     """What was found in one scan. ``labels`` are the names of the classes."""
 
     labels: tuple[str, ...]
-    counts: LabelCounts = field(default_factory=lambda: LabelCounts(np.zeros(0, np.int64), np.zeros(0)))
+    counts: LabelCounts = field(default_factory=LabelCounts)
 
     @property
     def points(self) -> int:
@@ -174,6 +174,8 @@ def check_targets(jobs: Sequence[Job]) -> None:
                 formats.check_format(wanted, job.input.format)
         if job.summary is not None:
             summaries.choose_format(job.summary)
+        if job.render is not None:
+            views.format_of(job.render)
         for target in job.targets:
             if target == STDOUT:
                 continue
@@ -208,6 +210,8 @@ class _Files:
             self.found = result
             if self.job.points is not None:
                 self._write_points(self.job.points, result)
+            if self.job.render is not None:
+                self._write_view(self.job.render, result)
 
     def finish(self, warnings: Sequence[str]) -> Sequence[str]:
         """The summaries last, for they tell all warnings."""
@@ -229,6 +233,11 @@ class _Files:
         with open_points(self.job.input.source, self.options.reading) as source:
             labelling = formats.labelling_of(self.header, colours)
             self.warnings += write_labelled(source, self._open(target), kind, self._told(labels), labelling)
+
+    def _write_view(self, target: str, labels: ScanLabels) -> None:
+        with open_points(self.job.input.source, self.options.reading) as source:
+            form, colours = views.format_of(target), palette(self.header.model.labels)
+            self.warnings += views.render(source, labels.runs(), self._open(target), form, self.header, colours)
 
     def _told(self, labels: ScanLabels) -> Iterator[PointLabels]:
         for run in labels.runs():

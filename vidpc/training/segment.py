@@ -66,12 +66,14 @@ def trained(run: SegmentRun, *, resume: bool = False) -> Iterator[dict[str, Any]
     torch.manual_seed(recipe.schedule.seed)
     model = PointTransformer(network(recipe))
     draw = Draw(run.train, recipe, model.config)
-    weights_of = class_weights(_counts(run.train, len(recipe.classes), recipe), recipe.balance)
+    shares = recipe.loss_shares
+    weights_of = class_weights(_counts(run.train, len(recipe.classes), recipe), recipe.balance) * torch.tensor(shares)
+    aside = [index for index, share in enumerate(shares) if share < 1]
     prepared = [(scan.name, list(_measured(scan, recipe, model.config))) for scan in run.val]
 
     def losses(model: nn.Module, batch: PointBatch) -> dict[str, Tensor]:
         logits = model(batch.xyz, batch.features, batch.offsets, batch.levels)
-        return point_losses(logits, batch.label, weights_of, smoothing=recipe.smoothing)
+        return point_losses(logits, batch.label, weights_of, smoothing=recipe.smoothing, aside=aside)
 
     def measure(model: nn.Module) -> dict[str, Any]:
         return {name: overlap(model, batches, recipe.labels) for name, batches in prepared}

@@ -1,5 +1,7 @@
 """What is lost on labelled points: cross-entropy for every point, Lovász-softmax for the overlap of every class."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,15 +9,22 @@ from torch import Tensor
 from vidpc.training.scans import UNLABELLED
 
 
-def point_losses(logits: Tensor, label: Tensor, weights: Tensor, *, smoothing: float) -> dict[str, Tensor]:
-    """Both losses of ``logits`` f32[n c] for ``label`` i64[n], -1 left out; ``weights`` f32[c] count in the first."""
+def point_losses(
+    logits: Tensor, label: Tensor, weights: Tensor, *, smoothing: float, aside: Sequence[int] = ()
+) -> dict[str, Tensor]:
+    """Both losses of ``logits`` f32[n c] for ``label`` i64[n], -1 left out.
+
+    ``weights`` f32[c] count in the first; points of the classes ``aside`` are left out of the second.
+    """
     known = label != UNLABELLED
     logits, label = logits[known], label[known]
+    nothing = logits.sum() * 0
     if not len(label):
-        nothing = logits.sum() * 0
         return {"entropy": nothing, "overlap": nothing}
     entropy = F.cross_entropy(logits, label, weights, label_smoothing=smoothing)
-    return {"entropy": entropy, "overlap": lovasz_softmax(logits.softmax(1), label)}
+    counted = ~torch.isin(label, torch.tensor(list(aside)))
+    overlap = lovasz_softmax(logits[counted].softmax(1), label[counted]) if bool(counted.any()) else nothing
+    return {"entropy": entropy, "overlap": overlap}
 
 
 def lovasz_softmax(shares: Tensor, label: Tensor) -> Tensor:

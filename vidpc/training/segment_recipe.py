@@ -32,6 +32,9 @@ class SegmentRecipe:
     # loss
     smoothing: float = 0.05
     balance: float = 0.3  # power of a class's share by which it weighs less
+    # how much a class counts in the loss: "other=0.2"; what counts less than 1 is left out of the overlap: it is found where
+    # the network is sure, and takes little from the others
+    loss_weights: tuple[str, ...] = ()
     # measuring
     core_m: float = 80.0
     halo_m: float = 10.0
@@ -49,6 +52,8 @@ class SegmentRecipe:
             parse_class(text)
         for text in self.scan_weights:
             parse_weight(text)
+        if unknown := [name for name, _ in map(parse_weight, self.loss_weights) if name not in self.labels]:
+            raise PresetError(f"loss_weights name {', '.join(unknown)}, expected some of {', '.join(self.labels)}")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -65,6 +70,12 @@ class SegmentRecipe:
         fitting = [weight for start, weight in map(parse_weight, self.scan_weights) if name.startswith(start)]
         return fitting[0] if fitting else 1.0
 
+    @property
+    def loss_shares(self) -> tuple[float, ...]:
+        """How much every class counts in the loss."""
+        named = dict(map(parse_weight, self.loss_weights))
+        return tuple(named.get(label, 1.0) for label in self.labels)
+
 
 def parse_class(text: str) -> tuple[str, tuple[int, ...]]:
     """(name, labels) from a line such as ``vegetation=3 4 5``."""
@@ -80,4 +91,4 @@ def parse_weight(text: str) -> tuple[str, float]:
     try:
         return name, float(value if equals else "none")
     except ValueError:
-        raise PresetError(f"scan weight {text!r}: expected NAME=NUMBER, such as town=3") from None
+        raise PresetError(f"weight {text!r}: expected NAME=NUMBER, such as town=3") from None
