@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from vidpc.errors import PointCloudError
 from vidpc.media.named_arrays import TABLE, Plan, is_role, is_table, plan_of, points_name
-from vidpc.media.records import FileBytes, opened
+from vidpc.media.records import FileBytes, opened, rows_at_once
 from vidpc.media.sources import shown
 from vidpc.types import PointCloud, PointField, PointOptions, ScanInfo
 
@@ -78,7 +78,10 @@ def open_npz(path: Path, name: str, options: PointOptions) -> Iterator["ArraySou
         with translated(data):
             archive = _Archive(stack.enter_context(zipfile.ZipFile(path)), data, options)
             arrays = archive.arrays()
-        yield ArraySource(data, archive, _per_point(data, arrays), options, stack)
+        kept = _per_point(data, arrays)
+        source = ArraySource(data, archive, kept, options, stack)
+        source.info = replace(source.info, warnings=tuple(_left_out(arrays, kept)))
+        yield source
 
 
 @contextmanager
@@ -179,6 +182,13 @@ def _per_point(data: FileBytes, arrays: Mapping[str, Declared]) -> dict[str, Dec
     return {name: array for name, array in kept.items() if array.dtype.kind in "biuf" and array.row_bytes <= _MAX_ROW_BYTES}
 
 
+def _left_out(arrays: Mapping[str, Declared], kept: Mapping[str, Declared]) -> Iterator[str]:
+    """Warnings of labels, colours and intensities that are no numbers."""
+    for name, array in arrays.items():
+        if is_role(name) and array.shape and name not in kept:
+            yield f"{shown(name)} is not read: shape {array.shape} of {array.dtype} holds no numbers of points"
+
+
 class ArraySource:
     """An open file of arrays. ``archive`` and ``arrays`` are for the writer."""
 
@@ -223,6 +233,7 @@ class ArraySource:
 
     def _runs(self, points: int) -> Iterator[tuple[int, dict[str, Array]]]:
         """Every array's rows side by side, with the number of the first."""
+        points = rows_at_once(points, sum(array.row_bytes for array in self.arrays.values()))
         with ExitStack() as stack:
             with translated(self.data):
                 readers = {name: _Rows(self, name, array, stack) for name, array in self.arrays.items()}

@@ -1,6 +1,7 @@
 """Which of a scan's named values are coordinates, colour, intensity and label, for all formats whose fields have names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,20 @@ def roles_of(names: Sequence[str]) -> Roles | None:
     xyz = stored["x"], stored["y"], stored["z"]
     taken = {*xyz, *(rgb or ()), intensity, label}
     return Roles(xyz, rgb, intensity, label, tuple(name for name in names if name not in taken))
+
+
+def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """The names, those that came before or are ``taken`` with a number behind: ``a``, ``a_2``, ``a_3``."""
+    used, repeats = set(taken), Counter[str]()  # counted, for a damaged file may repeat a name tens of thousands of times
+    found = []
+    for base in names:
+        name = base
+        while name in used:
+            repeats[base] += 1
+            name = f"{base}_{repeats[base] + 1}"
+        used.add(name)
+        found.append(name)
+    return found
 
 
 def full_scale(values: Array) -> float:

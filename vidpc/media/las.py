@@ -15,7 +15,7 @@ from vidpc.errors import PointCloudError
 from vidpc.media.las_header import LasHeader, read_header
 from vidpc.media.las_points import PointLayout, layout_of
 from vidpc.media.laz import Compression, Decoder, compression_of, translated
-from vidpc.media.records import FileBytes, Table, opened, sampled
+from vidpc.media.records import FileBytes, Table, opened, rows_at_once, sampled
 from vidpc.media.sources import shown
 from vidpc.types import F64, U8, PointCloud, PointOptions, ScanInfo
 
@@ -24,6 +24,7 @@ _COLOURS = ("red", "green", "blue")
 _NOT_FIELDS = frozenset({"X", "Y", "Z", "intensity", "classification", *_COLOURS})
 _BYTE = 255
 _PROBES, _PROBE_POINTS = 16, 1024  # of a compressed file, for its colours
+_RETURNS = 16  # that four bits can tell
 _FIRST_LAYERED = 6  # the first point format whose parts are compressed apart
 
 Array = npt.NDArray[Any]
@@ -66,7 +67,7 @@ class LasSource:
         self.header, self.layout, self.data = header, layout, data
         self._path, self._compression = path, compression
         self.colour_scale = self._colour_scale()
-        self._outside = self._uncoloured = 0
+        self._forget()
         self.info = ScanInfo(
             path=data.name,
             format="laz" if header.is_compressed else "las",
@@ -80,7 +81,8 @@ class LasSource:
 
     def clouds(self, points: int = _CHUNK_POINTS) -> Iterator[PointCloud]:
         """All points in file order, in runs of at most ``points``."""
-        self._outside = self._uncoloured = 0
+        self._forget()
+        points = rows_at_once(points, self.header.record_bytes)
         with self._path.open("rb") as file:
             source = self._rows(file)
             for first in range(0, self.header.count, points):
@@ -90,10 +92,23 @@ class LasSource:
                 yield self._cloud(first, rows)
 
     def notes(self) -> list[str]:
-        """How many points lay outside the bounds in the header, and how many had a colour that nobody expected."""
-        outside = [f"{self._outside} points lie outside the bounds in the header"] if self._outside else []
-        late = f"{self._uncoloured} points have colours, none of those that were looked at first: they are read without"
-        return outside + ([late] if self._uncoloured else [])
+        """Where the points are not those of the header, and how many had a colour that nobody expected."""
+        notes = [f"{self._outside} points lie outside the bounds in the header"] if self._outside else []
+        counted = self.header.returns
+        if counted and self._returns.sum() == self.header.count and tuple(self._returns[1 : len(counted) + 1]) != counted:
+            notes.append(
+                "the numbers of points by their return are not those in the header: damaged, or changed and not counted"
+            )
+        if self._uncoloured:
+            notes.append(
+                f"{self._uncoloured} points have colours, none of those that were looked at first: they are read without"
+            )
+        return notes
+
+    def _forget(self) -> None:
+        """What an earlier pass found."""
+        self._outside = self._uncoloured = 0
+        self._returns = np.zeros(_RETURNS, np.int64)
 
     def _reading(self, first: int, count: int) -> str:
         return f"cannot read {shown(self.data.name)}: points {first} to {first + count - 1} of {self.header.count}"
@@ -104,7 +119,7 @@ class LasSource:
         if not self.header.count:
             return _PlainRows(self.data, self.header)
         with translated(self._reading(0, self.header.count), PointCloudError):
-            return Decoder(file, self.header.points_start, self._compression)
+            return Decoder(file, self.header, self._compression)
 
     def _cloud(self, first: int, rows: Array) -> PointCloud:
         xyz: F64 = np.empty((len(rows), 3))
@@ -112,9 +127,10 @@ class LasSource:
             np.multiply(rows[name], self.header.scale[axis], out=xyz[:, axis])
             xyz[:, axis] += self.header.offset[axis]
         self._outside += self._count_outside(xyz)
-        names = [*(self.layout.dtype.names or ()), *self.layout.bits]
+        names = {*(self.layout.dtype.names or ()), *self.layout.bits}
         fields = {field.name: self._column(rows, field.name) for field in self.layout.fields if field.name in names}
         label = fields["classification"].astype(np.int64)
+        self._returns += np.bincount(fields["return_number"], minlength=_RETURNS)
         return PointCloud(
             first=first,
             xyz=xyz,
@@ -166,14 +182,15 @@ class LasSource:
 
         parts = lazrs.SELECTIVE_DECOMPRESS_RGB if header.point_format >= _FIRST_LAYERED else lazrs.SELECTIVE_DECOMPRESS_ALL
         with self._path.open("rb") as file, translated(self._reading(0, header.count), PointCloudError):
-            decoder = Decoder(file, header.points_start, self._compression, parts)
+            decoder = Decoder(file, header, self._compression, parts)
             starts = np.concatenate([[0], np.cumsum([points for points, _ in self._compression.chunks])])[:-1]
             starts = starts[starts < header.count]
             chosen = starts[np.unique(np.linspace(0, len(starts) - 1, _PROBES).astype(np.int64))]
             found = []
+            probed = rows_at_once(_PROBE_POINTS, _PROBES * header.record_bytes)
             for start in chosen.tolist():
                 decoder.seek(start)
-                found.append(decoder.rows(self.layout.dtype, min(_PROBE_POINTS, header.count - start)))
+                found.append(decoder.rows(self.layout.dtype, min(probed, header.count - start)))
         return np.concatenate(found)
 
 

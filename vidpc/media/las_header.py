@@ -49,7 +49,10 @@ class ExtendedRecord:
 
 @dataclass(frozen=True, slots=True)
 class LasHeader:
-    """What a file says of itself. ``raw`` is the fixed header, ``free`` what stands between records and points."""
+    """What a file says of itself. ``raw`` is the fixed header, ``free`` what stands between records and points.
+
+    ``returns`` are the numbers of points by their return, from the first; empty where they are not counted.
+    """
 
     raw: bytes
     minor: int
@@ -57,6 +60,7 @@ class LasHeader:
     is_compressed: bool
     record_bytes: int
     count: int
+    returns: tuple[int, ...]
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
     low_xyz: tuple[float, float, float] | None
@@ -112,6 +116,7 @@ class _Reading:
             is_compressed=is_compressed,
             record_bytes=record_bytes,
             count=count,
+            returns=self._returns(minor, count),
             scale=scale,
             offset=offset,
             low_xyz=low_xyz,
@@ -189,10 +194,16 @@ class _Reading:
                 self._warnings.append(f"the header counts points twice and differently: {count} are read, not {legacy}")
         if count > self._options.max_points:
             raise self._data.damaged(f"{count} points are beyond the limit of {self._options.max_points}")
-        returns = sum(self._unpack("15Q", 255) if minor >= 4 else self._unpack("5I", 111))
-        if returns not in (0, count) and not (minor >= 4 and count == legacy):
-            self._warnings.append(f"the header counts {count} points, and {returns} by their returns")
         return count
+
+    def _returns(self, minor: int, count: int) -> tuple[int, ...]:
+        """The points by their return, where they add up to all of them."""
+        returns = self._unpack("15Q", 255) if minor >= 4 else self._unpack("5I", 111)
+        if sum(returns) == count:
+            return returns
+        if sum(returns) and not (minor >= 4 and count == self._unpack("I", 107)[0]):
+            self._warnings.append(f"the header counts {count} points, and {sum(returns)} by their returns")
+        return ()
 
     def _transform(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Scale and offset of the stored integers."""

@@ -5,17 +5,19 @@ table 24); what no record describes stays in the rows, but has no name.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vidpc.media.columns import distinct
 from vidpc.media.las_header import EXTRA_BYTES_ID, POINT_BYTES, SPECIFICATION, LasHeader
 from vidpc.types import PointField
 
 DESCRIPTION_BYTES = 192
+_MAX_VALUES = 4096  # of a point, behind the standard ones
 UNKNOWN = "unknown bytes"  # what undescribed bytes are called inside rows
 _HAS_SCALE, _HAS_OFFSET = 0x08, 0x10
 # By the number of their type; two or three values of a type have numbers 10 and 20 higher.
@@ -94,7 +96,8 @@ def layout_of(header: LasHeader) -> tuple[PointLayout, list[str]]:
     entries, left, warnings = descriptions_of(header)
     values = [value for entry in entries for value in _values(entry)] + ([ExtraValue(UNKNOWN, f"V{left}")] if left else [])
     names = [*standard.names, *bits]
-    values = list(_unique(values, taken={*names, *(name.lower() for name in names)}))
+    unique = distinct((value.name for value in values), taken={*names, *(name.lower() for name in names)})
+    values = [replace(value, name=name) for value, name in zip(values, unique, strict=True)]
     if unknown := sum(np.dtype(value.dtype).itemsize for value in values if value.name.startswith(UNKNOWN)):
         warnings.append(f"{unknown} bytes of every point are not described: they are kept, and not understood")
     columns = [(name, standard[name].str) for name in standard.names] + [(value.name, value.dtype) for value in values]
@@ -112,8 +115,11 @@ def descriptions_of(header: LasHeader) -> tuple[list[bytes], int, list[str]]:
     warnings = []
     for entry in _entries(header):
         size = _size(entry)
-        if size is None or size > room:
-            warnings.append("extra values are described that are not in the points, or are of no known type: they are not read")
+        if size is None or size > room or len(fitting) == _MAX_VALUES:
+            warnings.append(
+                f"extra values are described that are not in the points, of no known type, or beyond {_MAX_VALUES}: "
+                "they are not read"
+            )
             break
         fitting += [entry] if size else []
         room -= size
@@ -154,13 +160,3 @@ def _values(description: bytes) -> Iterator[ExtraValue]:
 def name_of(description: bytes) -> str:
     """The name in a description."""
     return description[4:36].split(b"\0", 1)[0].decode("utf-8", errors="replace").strip()
-
-
-def _unique(values: Sequence[ExtraValue], taken: set[str]) -> Iterator[ExtraValue]:
-    """The values under names that no other value of a point has."""
-    for value in values:
-        name, number = value.name, 2
-        while name in taken:
-            name, number = f"{value.name}_{number}", number + 1
-        taken.add(name)
-        yield ExtraValue(name, value.dtype, value.scale, value.offset)

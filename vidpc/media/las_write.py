@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidpc.errors import OutputError
-from vidpc.media.columns import painted
+from vidpc.media.columns import distinct, painted
 from vidpc.media.las import LasSource
 from vidpc.media.las_header import (
     COPC,
@@ -133,9 +133,17 @@ def _warnings(header: LasHeader, labelling: Labelling, *, has_colour: bool) -> l
     warnings = []
     if header.is_copc:
         warnings.append("the cloud-optimised file (COPC) is written as a plain one: its octree is not")
+    if header.waveform_start and not _holds_waveforms(header):
+        warnings.append(
+            f"no extended record starts at byte {header.waveform_start}, where waveforms should be: none are written"
+        )
     if labelling.palette is not None and not has_colour:
         warnings.append(f"point format {header.point_format} has no colours: the palette is not written")
     return warnings
+
+
+def _holds_waveforms(header: LasHeader) -> bool:
+    return any(entry.start == header.waveform_start for entry in header.extended)
 
 
 def _check_codes(codes: Mapping[int, int] | None, point_format: int) -> None:
@@ -153,21 +161,13 @@ def _descriptions(header: LasHeader, added: list[str], warnings: list[str]) -> b
     for entry in entries:
         name = name_of(entry)
         if name in added:
-            kept = free_name(f"input_{name}", names)
+            (kept,) = distinct([f"input_{name}"], names)
             names.add(kept)
             entry = entry[:4] + struct.pack("<32s", kept.encode()) + entry[36:]
             warnings.append(f"the input has a value {name!r} already: it is kept as {kept!r}")
         own.append(entry)
     own += [struct.pack("<2xBB188x", 0, min(255, left - k)) for k in range(0, left, 255)]
     return b"".join(own)
-
-
-def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """``wanted``, with a number behind it where the name is taken."""
-    names, name, number = set(taken), wanted, 2
-    while name in names:
-        name, number = f"{wanted}_{number}", number + 1
-    return name
 
 
 def _head(header: LasHeader, rows: LabelledRows, encoder: Encoder | None) -> bytes:
@@ -182,6 +182,8 @@ def _head(header: LasHeader, rows: LabelledRows, encoder: Encoder | None) -> byt
     struct.pack_into("<H", head, 105, rows.dtype.itemsize)
     if header.minor >= 4:
         struct.pack_into("<QI", head, 235, 0, 0)  # extended records: set once they are written
+    if header.waveform_start:
+        struct.pack_into("<Q", head, 227, 0)  # as well
     return bytes(head) + area
 
 

@@ -24,7 +24,7 @@ _RECORD_BYTES, _ITEM_BYTES = 34, 6
 _POINTWISE_CHUNKED, _LAYERED_CHUNKED = 2, 3
 _TABLE_HEAD_BYTES = 8
 _VARIABLE = 0xFFFFFFFF  # chunks of different numbers of points
-_PARALLEL_POINTS = 1 << 20  # a larger chunk is decoded bit by bit: the parallel decoder holds whole chunks
+_PARALLEL_BYTES = 1 << 26  # a larger chunk is decoded bit by bit: the parallel decoder holds whole chunks
 _EXTRA = (0, 14)  # items of extra bytes, of as many as they say
 # By their numbers, with the bytes of a point that each holds; then which of them a point format has.
 _ITEM_SIZES = {6: 20, 7: 8, 8: 6, 9: 29, 10: 30, 11: 6, 12: 8, 13: 29}
@@ -145,13 +145,13 @@ def _check_layers(data: FileBytes, header: LasHeader, chunks: tuple[tuple[int, i
 class Decoder:
     """Rows of compressed points, in file order from the first. ``parts`` picks what is decoded where the format can."""
 
-    def __init__(self, file: BinaryIO, start: int, compression: Compression, parts: int | None = None) -> None:
+    def __init__(self, file: BinaryIO, header: LasHeader, compression: Compression, parts: int | None = None) -> None:
         import lazrs
 
         kind = lazrs.LasZipDecompressor
-        if parts is None and compression.largest <= _PARALLEL_POINTS:
+        if parts is None and compression.largest * header.record_bytes <= _PARALLEL_BYTES:
             kind = lazrs.ParLasZipDecompressor
-        file.seek(start)
+        file.seek(header.points_start)
         self._decoder = kind(file, compression.record, lazrs.DecompressionSelection(parts or lazrs.SELECTIVE_DECOMPRESS_ALL))
 
     def seek(self, point: int) -> None:

@@ -18,7 +18,7 @@ from vidpc.media.ascii_rows import Lines, lines, parse
 from vidpc.media.columns import Roles, cloud_of, colour_scale, roles_of
 from vidpc.media.lzf import MOST_EXPANSION, unpack
 from vidpc.media.pcd_header import Field, Header, read_header, record
-from vidpc.media.records import FileBytes, Table, opened, require_room, sampled
+from vidpc.media.records import FileBytes, Table, opened, require_room, rows_at_once, sampled
 from vidpc.types import PointCloud, PointField, PointOptions, ScanInfo
 
 CHUNK_POINTS = 1 << 18
@@ -81,7 +81,7 @@ class PcdSource:
 
     def clouds(self, points: int = CHUNK_POINTS) -> Iterator[PointCloud]:
         """All points in file order."""
-        for first, rows, records in self._rows(points):
+        for first, rows, records in self._rows(rows_at_once(points, self.header.dtype.itemsize)):
             column = _Columns(rows, self.packed)
             yield cloud_of(first, column, self._roles, self.full_scale, records)
 

@@ -4,6 +4,7 @@ FIELDS x y z rgb / SIZE 4 4 4 4 / TYPE F F F U / COUNT 1 1 1 1 / WIDTH 9 / HEIGH
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ _WHOLE = re.compile(r"[0-9]{1,19}")
 _KEYWORDS = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT", "POINTS", "DATA")
 _NEEDED = ("FIELDS", "SIZE", "TYPE", "WIDTH", "HEIGHT", "DATA")
 _MAX_FIELDS, _MAX_COUNT = 4096, 1 << 20
+_MAX_ROW_BYTES = 1 << 26
 _PADDING = "_"
 
 
@@ -118,9 +120,11 @@ def _fields(data: FileBytes, words: dict[str, list[str]]) -> tuple[Field, ...]:
             raise data.damaged(f"its header: expected {len(names)} values after {keyword}, one a field, found {len(given)}")
     rows = enumerate(zip(names, words["TYPE"], words["SIZE"], counts, strict=True))
     fields = tuple(_field(data, number, *row) for number, row in rows)
-    keys = [field.key for field in fields]
-    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+    counts_by_key = Counter(field.key for field in fields)
+    if twice := [key for key, count in counts_by_key.items() if count > 1]:
         raise data.damaged(f"its header names the field {shown(twice[0])} twice")
+    if (row_bytes := sum(field.row_bytes for field in fields)) > _MAX_ROW_BYTES:
+        raise data.damaged(f"its header declares points of {row_bytes} bytes, at most {_MAX_ROW_BYTES} are read")
     return fields
 
 

@@ -17,7 +17,7 @@ from vidpc.media.ascii_rows import Lines, lines, parse
 from vidpc.media.columns import Roles, cloud_of, colour_scale, roles_of
 from vidpc.media.ply_header import Element, Header, read_header
 from vidpc.media.ply_lists import ListRows, Run
-from vidpc.media.records import FileBytes, Table, opened, require_room, sampled
+from vidpc.media.records import FileBytes, Table, opened, require_room, rows_at_once, sampled
 from vidpc.media.sources import shown
 from vidpc.types import PointCloud, PointField, PointOptions, ScanInfo
 
@@ -87,7 +87,7 @@ class PlySource:
 
     def clouds(self, points: int = CHUNK_POINTS) -> Iterator[PointCloud]:
         """All points in file order."""
-        for first, rows, records in self._rows(points):
+        for first, rows, records in self._rows(rows_at_once(points, self._dtype.itemsize)):
             yield cloud_of(first, rows.__getitem__, self._roles, self.full_scale, records)
 
     def _rows(self, points: int) -> Iterator[tuple[int, npt.NDArray[Any], Records]]:

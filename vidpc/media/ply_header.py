@@ -30,7 +30,7 @@ TYPES = _OLD_TYPES | {f"{kind}{8 * size}": f"{kind[0]}{size}" for kind in ("int"
 TYPES |= {"float32": "f4", "float64": "f8"}
 _MAGIC = re.compile(rb"ply[ \t]*(\r\n|\n|\r)")
 _COUNT = re.compile(r"[0-9]{1,19}")
-_MAX_PROPERTIES = 4096
+_MAX_ELEMENTS, _MAX_PROPERTIES = 256, 4096
 _OTHER_KEYWORDS = ("property", "comment", "obj_info", "end_header", "")
 
 
@@ -121,6 +121,7 @@ class _Parser:
         self._encoding: Encoding | None = None
         self.elements: list[Element] = []
         self.lines: list[Line] = []
+        self._properties: set[str] = set()  # names of the last element's
 
     def read(self, raw: bytes, start: int) -> int:
         """Take the first line, which ends at ``start``, and those up to ``end_header``; returns the byte after it."""
@@ -172,6 +173,9 @@ class _Parser:
         name, count = words[1], int(words[2])
         if any(element.name == name for element in self.elements):
             raise self._bad(text, "each element once")
+        if len(self.elements) == _MAX_ELEMENTS:
+            raise self._bad(text, f"at most {_MAX_ELEMENTS} elements")
+        self._properties = set()
         if name == "vertex" and count > self._options.max_points:
             raise self._bad(text, f"at most {self._options.max_points} points")
         self.elements.append(Element(name, count, []))
@@ -183,11 +187,12 @@ class _Parser:
             raise self._bad(text, "an element before its properties")
         parsed = self._parsed(words, text)
         owner = self.elements[-1]
-        if any(other.name == parsed.name for other in owner.properties):
+        if parsed.name in self._properties:
             raise self._bad(text, f"each property of {owner.name} once")
         if len(owner.properties) == _MAX_PROPERTIES:
             raise self._bad(text, f"at most {_MAX_PROPERTIES} properties")
         owner.properties.append(parsed)
+        self._properties.add(parsed.name)
         return parsed.name
 
     def _parsed(self, words: list[str], text: str) -> Property:

@@ -218,7 +218,8 @@ class _Cells:
         """Put points into their cells."""
         if self._origin is None:
             self._origin = np.floor(xyz[0, :2])
-        steps = np.clip(np.floor((xyz[:, :2] - self._origin) / CELL_M), -_FAR_CELLS, _FAR_CELLS).astype(np.int64)
+        with np.errstate(over="ignore"):  # what lies too far out for a number counts in the outermost cell
+            steps = np.clip(np.floor((xyz[:, :2] - self._origin) / CELL_M), -_FAR_CELLS, _FAR_CELLS).astype(np.int64)
         cells = np.unique(steps[:, 0] * (1 << 32) + steps[:, 1])
         self._new.append(cells)
         self._pending += len(cells)

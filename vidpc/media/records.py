@@ -19,6 +19,7 @@ from vidpc.media.sources import shown
 
 _COPY_BYTES = 1 << 22
 _SAMPLES, _SAMPLE_ROWS = 64, 512
+_RUN_BYTES = 1 << 27
 
 
 class FileBytes:
@@ -84,6 +85,11 @@ def require_room(data: FileBytes, table: Table) -> None:
     )
 
 
+def rows_at_once(wanted: int, row_bytes: int) -> int:
+    """How many rows are read together: as many as wanted, but no more than 128 MiB of them, and at least one."""
+    return max(1, min(wanted, _RUN_BYTES // max(1, row_bytes)))
+
+
 @contextmanager
 def opened(path: Path, name: str) -> Iterator[FileBytes]:
     """The bytes of a file while the context lasts."""
@@ -93,7 +99,8 @@ def opened(path: Path, name: str) -> Iterator[FileBytes]:
 
 def sampled(data: FileBytes, table: Table, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Rows from everywhere in a table, for what has to be known of all of them before they are read."""
-    if table.count <= _SAMPLES * _SAMPLE_ROWS:
+    rows = rows_at_once(_SAMPLE_ROWS, _SAMPLES * table.row_bytes)
+    if table.count <= _SAMPLES * rows:
         return data.rows(table.start, dtype, 0, table.count)
-    firsts = np.linspace(0, table.count - _SAMPLE_ROWS, _SAMPLES).astype(np.int64)
-    return np.concatenate([data.rows(table.start, dtype, first, _SAMPLE_ROWS) for first in firsts.tolist()])
+    firsts = np.linspace(0, table.count - rows, _SAMPLES).astype(np.int64)
+    return np.concatenate([data.rows(table.start, dtype, first, rows) for first in firsts.tolist()])

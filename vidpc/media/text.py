@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vidpc.errors import PointCloudError
-from vidpc.media.columns import Roles, cloud_of, full_scale, roles_of
+from vidpc.media.columns import Roles, cloud_of, distinct, full_scale, roles_of
 from vidpc.media.records import FileBytes, opened
 from vidpc.media.sources import shown
 from vidpc.media.unnamed import names_of_columns
@@ -28,6 +28,7 @@ _SHOWN_CHARACTERS = 60
 _COMMENT = re.compile(rb"(?m)^[ \t]*(?:#|//|%)[^\n]*\n")
 _BLANK = re.compile(rb"(?m)^[ \t\r]*\n")
 _FRACTION_COMMA = re.compile(rb"\d,\d")
+_COUNT = re.compile(rb"[0-9]{1,19}")  # of points, above them
 COMMENTS = (b"#", b"//", b"%")
 
 
@@ -224,7 +225,7 @@ def _dialect(data: FileBytes) -> Dialect:
         names = said if len(said) == width and not any(is_number(word) for word in said) else []
     names_line = (found.header_line or found.comment_line) if names else 0
     return Dialect(
-        names=_unique(names),
+        names=tuple(distinct(word.decode("utf-8", errors="replace") or "unnamed" for word in names)),
         width=width,
         delimiter=delimiter,
         decimal=decimal,
@@ -249,7 +250,7 @@ def _prologue(head: bytes, newline: bytes) -> _Prologue | None:
             if header:
                 return None
             header, header_line = line, number
-        elif len(words) == 1 and words[0].isdigit() and count is None:
+        elif len(words) == 1 and _COUNT.fullmatch(words[0]) and count is None:
             count = int(words[0])
         elif words != [b""]:
             return _Prologue(comment, comment_line, header, header_line, count, line, number, offset)
@@ -272,15 +273,3 @@ def _words(line: bytes, delimiter: bytes) -> list[bytes]:
     if delimiter == b" ":
         return plain.split()
     return [word.strip() for word in plain.strip(delimiter).split(delimiter)] if plain else []
-
-
-def _unique(words: list[bytes]) -> tuple[str, ...]:
-    """Names of columns, no two alike."""
-    names: list[str] = []
-    for word in words:
-        name = base = word.decode("utf-8", errors="replace") or "unnamed"
-        number = 2
-        while name in names:
-            name, number = f"{base}_{number}", number + 1
-        names.append(name)
-    return tuple(names)
