@@ -1,6 +1,7 @@
 import io
 import os
 import struct
+import time
 from pathlib import Path
 
 import laspy
@@ -9,6 +10,7 @@ import pytest
 from make_scans import points, write_las
 
 from vidpc.errors import OpenError, OutputError, PointCloudError
+from vidpc.media import records
 from vidpc.media.las_header import epsg_of
 from vidpc.media.points import Labelling, open_points, write_labelled
 from vidpc.types import PointLabels
@@ -16,6 +18,7 @@ from vidpc.types import PointLabels
 FORMATS = [
     (version, number) for version, last in (("1.1", 1), ("1.2", 3), ("1.3", 5), ("1.4", 10)) for number in range(last + 1)
 ]
+SECONDS_A_FILE = 20
 COUNT_AT, WIDE_COUNT_AT, SCALE_AT, OFFSET_AT, RECORDS_AT, PLACE_AT = 107, 247, 131, 155, 100, 96
 
 
@@ -259,6 +262,114 @@ def test_labels_are_added_and_all_else_is_kept(tmp_path, source, target):
     assert own == [(v.user_id, v.record_id, v.description, v.record_data_bytes()) for v in after.vlrs if v.user_id == "mine"]
     assert [v.record_data_bytes() for v in after.evlrs] == [bytes(70_000)]
     assert after.header.are_points_compressed == target.endswith(".laz")
+
+
+PLACES = {*range(96, 107), *range(235, 247)}  # bytes of the header that say where things are, and how large
+
+
+def raw_rows(path):
+    """The points of a file as bytes u8[n k]."""
+    array = laspy.read(path).points.array
+    return array.view(np.uint8).reshape(len(array), -1)
+
+
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+@pytest.mark.parametrize(("version", "point_format"), FORMATS)
+def test_a_labelled_copy_differs_in_places_and_labels_alone(tmp_path, version, point_format, suffix):
+    path = write_las(tmp_path / f"a{suffix}", count=100, version=version, point_format=point_format)
+    data = bytearray(path.read_bytes())
+    for start, end in ((4, 6), (8, 24), (26, 94)):  # file source; GUID; system, software and day
+        data[start:end] = bytes(range(start, end))
+    path.write_bytes(data)
+    assert labelled(path, tmp_path / f"b{suffix}", [some_labels(100)]) == []
+    after = (tmp_path / f"b{suffix}").read_bytes()
+    (head_bytes,) = struct.unpack_from("<H", data, 94)
+    assert [k for k in range(head_bytes) if data[k] != after[k] and k not in PLACES] == []
+    rows = raw_rows(path)
+    np.testing.assert_array_equal(raw_rows(tmp_path / f"b{suffix}")[:, : rows.shape[1]], rows)
+
+
+def with_waveforms(path, version, point_format):
+    """A file whose points have waveforms, which stand in an extended record behind them."""
+    write_las(path, count=50, version=version, point_format=point_format)
+    data = bytearray(path.read_bytes())
+    data[6] |= 0x02  # waveforms are inside
+    struct.pack_into("<Q", data, 227, len(data))
+    if version == "1.4":
+        struct.pack_into("<QI", data, 235, len(data), 1)
+    data += struct.pack("<2x16sHQ32s", b"LASF_Spec", 65535, 500, b"waveforms") + bytes(range(250)) * 2
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("target", ["b.las", "b.laz"])
+@pytest.mark.parametrize(("version", "point_format"), [("1.3", 4), ("1.3", 5), ("1.4", 9), ("1.4", 10)])
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+def test_waveforms_stand_behind_the_points_again(tmp_path, version, point_format, suffix, target):
+    path = with_waveforms(tmp_path / f"a{suffix}", version, point_format)
+    assert labelled(path, tmp_path / target, [some_labels(50)]) == []
+    data = (tmp_path / target).read_bytes()
+    (start,) = struct.unpack_from("<Q", data, 227)
+    assert data[start + 60 :] == bytes(range(250)) * 2
+    if version == "1.4":
+        assert struct.unpack_from("<QI", data, 235) == (start, 1)
+    before, after = raw_rows(path), raw_rows(tmp_path / target)
+    np.testing.assert_array_equal(after[:, : before.shape[1]], before)
+
+
+def test_waveforms_that_are_not_where_they_should_be_are_said(tmp_path):
+    path = with_waveforms(tmp_path / "a.las", "1.4", 9)
+    start = struct.unpack_from("<Q", path.read_bytes(), 227)[0]
+    patched(path, 227, "Q", start + 1)
+    (warning,) = labelled(path, tmp_path / "b.las", [some_labels(50)])
+    assert f"no extended record starts at byte {start + 1}" in warning
+    assert struct.unpack_from("<Q", (tmp_path / "b.las").read_bytes(), 227) == (0,)
+
+
+def test_a_record_for_each_extra_value_is_one_record_again(tmp_path):
+    extra = [laspy.ExtraBytesParams("height", "f4"), laspy.ExtraBytesParams("echo", "u1")]
+    path = write_las(tmp_path / "a.las", extra=extra, change=lambda las: las["echo"].fill(7))
+    data = bytearray(path.read_bytes())
+    head, first, second = data[375:429], data[429:621], data[621:813]
+    struct.pack_into("<H", head, 20, 192)
+    struct.pack_into("<II", data, PLACE_AT, 375 + 2 * 246, 2)
+    path.write_bytes(data[:375] + head + first + head + second + data[813:])
+    assert set(read(path)[0][0].fields["echo"]) == {7}
+    assert labelled(path, tmp_path / "b.las", [some_labels(1000)]) == []
+    assert set(laspy.read(tmp_path / "b.las")["echo"]) == {7}
+
+
+def test_returns_that_the_header_counts_otherwise_are_said(tmp_path):
+    path = write_las(tmp_path / "a.las")
+    (start,) = struct.unpack_from("<I", path.read_bytes(), PLACE_AT)
+    patched(path, start + 14, "B", 0x33)  # the third return of three, which no point of the file is
+    (note,) = read(path)[2]
+    assert "by their return are not those in the header" in note
+
+
+def test_many_extra_values_of_one_name_take_no_time(tmp_path):
+    count = 20_000
+    data = bytearray(write_las(tmp_path / "a.las", count=2).read_bytes()[:375])
+    records = b""
+    for done in range(0, count, 341):
+        entries = struct.pack("<2xBB32s156x", 1, 0, b"a") * min(341, count - done)
+        records += struct.pack("<2x16sHH32s", b"LASF_Spec", 4, len(entries), b"") + entries
+    struct.pack_into("<II", data, PLACE_AT, 375 + len(records), -(-count // 341))
+    struct.pack_into("<H", data, 105, 30 + count)
+    (tmp_path / "b.las").write_bytes(bytes(data) + records + bytes(2 * (30 + count)))
+    started = time.process_time()
+    (cloud,), info, _ = read(tmp_path / "b.las")
+    assert time.process_time() - started < SECONDS_A_FILE
+    assert {"a", "a_2", "a_4096"} <= set(cloud.fields)
+    assert "beyond 4096" in info.warnings[0]
+
+
+def test_runs_are_bounded_by_their_bytes(tmp_path, monkeypatch):
+    """A megabyte of compressed points may unpack to thousands."""
+    monkeypatch.setattr(records, "_RUN_BYTES", 3000)
+    clouds, _, _ = read(write_las(tmp_path / "a.laz"))
+    assert {len(cloud) for cloud in clouds} == {100}
+    assert sum(map(len, clouds)) == 1000
 
 
 @pytest.mark.parametrize(("version", "point_format"), [("1.2", 1), ("1.4", 6)])
