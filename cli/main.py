@@ -103,6 +103,8 @@ def exit_code(error: VidpcError) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code; nothing but ``SystemExit`` ever leaves it."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell started us with Ctrl-C ignored
+        signal.signal(signal.SIGINT, _interrupt)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries say to programmers; -v brings it back
     with _log_on_stderr():
@@ -174,4 +176,10 @@ def _where_help_is(error: click.ClickException) -> str:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # `timeout` sends two: the second would break into the closing of files and threads
     raise SystemExit(128 + signum)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_DFL)  # a second Ctrl-C ends the program where it stands
+    raise KeyboardInterrupt

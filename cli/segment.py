@@ -160,9 +160,15 @@ def _say_preset(jobs: "Sequence[Job]", config: SegmentConfig, given: Mapping[str
     """Which weights label which inputs, where that was not asked for."""
     if given["preset"] or given["model"] or given["progress"] == "json":
         return
-    kind = "LAS and LAZ" if preset == AERIAL else "scans that are not LAS or LAZ"
+    kind, other = (
+        ("LAS and LAZ", f"indoors: --preset {ROOMS}")
+        if preset == AERIAL
+        else ("scans that are not LAS or LAZ", f"from the air: --preset {AERIAL}")
+    )
     names = jobs[0].input.name if len(jobs) == 1 else f"{len(jobs)} inputs"
-    click.echo(f"vidpc: {printable(names)}: preset {preset}, the default for {kind}, with weights {config.weights}", err=True)
+    click.echo(
+        f"vidpc: {printable(names)}: preset {preset}, the default for {kind} ({other}), with weights {config.weights}", err=True
+    )
 
 
 def _without_outputs(arguments: Sequence[str], found: "Sequence[Input]") -> "list[Input]":

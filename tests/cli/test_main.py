@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import types
 
 import click
@@ -148,20 +149,23 @@ def test_ctrl_c_is_130_and_says_nothing(fail_with, capsys):
     assert capsys.readouterr().err.strip() == ""
 
 
-def test_termination_unwinds_and_is_143(tmp_path):
+@pytest.mark.parametrize("signals", [1, 2])
+def test_termination_unwinds_and_is_143(tmp_path, signals):
     code = (
         "import sys, time, types, click; import vidpc.cli.main as m\n"
         "@click.command()\n"
         "def command():\n"
         "    try: print('ready', flush=True); time.sleep(60)\n"
-        f"    finally: open({str(tmp_path / 'closed')!r}, 'w').close()\n"
+        f"    finally: time.sleep(0.5); open({str(tmp_path / 'closed')!r}, 'w').close()\n"
         "sys.modules['vidpc.cli.slow'] = types.SimpleNamespace(command=command)\n"
         "m.COMMANDS['slow'] = ('slow', '')\n"
         "sys.exit(m.main(['slow']))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
-        process.terminate()
+        for _ in range(signals):  # as `timeout` does, which tells the process and then its group
+            process.terminate()
+            time.sleep(0.1)
         assert process.communicate(timeout=20)[1] == b""
     assert process.returncode == 143
     assert (tmp_path / "closed").exists()

@@ -67,6 +67,18 @@ def test_every_wanted_point_is_in_one_block_with_full_weight(shape: BlockShape):
         np.testing.assert_allclose(block.weight, 1 - beyond[block.index] / (shape.halo_m or 1), atol=1e-6)
 
 
+def test_few_points_may_share_a_wide_block():
+    xy = np.random.default_rng(0).uniform(0, 1000, (300, 2))
+    narrow, wide = BlockShape(1, 0.5, 10_000), BlockShape(1, 0.5, 10_000, least=64)
+    assert len(list(cut(xy, np.ones(300, np.bool_), narrow))) > 290
+    blocks = list(cut(xy, np.ones(300, np.bool_), wide))
+    assert len(blocks) <= 300 / 64 * 4
+    assert sorted(np.concatenate([block.index[block.weight == 1] for block in blocks])) == list(range(300))
+    far = np.concatenate([xy, [[1e9, 0]]])  # float32 has steps of 64 m there
+    [alone] = [block for block in cut(far, np.ones(301, np.bool_), wide) if 300 in block.index]
+    assert alone.index.tolist() == [300]
+
+
 def test_points_at_one_place_are_one_block_however_many():
     assert [len(block.index) for block in cut(np.ones((50, 2)), np.ones(50, np.bool_), BlockShape(1, 1, 10))] == [50]
 

@@ -223,9 +223,50 @@ def test_progress_passes_through_reading_and_labelling(file: weights.WeightsFile
     assert labelling[-1] == 1000
 
 
+@pytest.mark.parametrize("scheme", ["tiles", "paper"])
+def test_progress_goes_on_inside_a_tile(file: weights.WeightsFile, scheme: str):
+    """Each block is told: a run that is interrupted ends after a block, not after a tile of many."""
+    task = by_height(file, config={"tile_points": 10**6, "votes": 2, "scheme": scheme})
+    samples = list(task.samples(items(scan(1000))))
+    blocks = [item.context for item in samples if isinstance(item, Sample)]
+    told = [
+        item.points
+        for item in task.results(infer(group(samples, size=1, max_bytes=1), task.step, device=CPU))
+        if isinstance(item, Passed) and item.stage == "labelling"
+    ]
+    assert len(blocks) > 2
+    assert len(told) == len(blocks) + 1
+    assert told == sorted(told)
+    if scheme == "tiles":
+        assert told[-2] == told[-1] == 1000
+
+
 def test_missing_colour_is_told(file: weights.WeightsFile):
     _, _, [warnings] = label(by_height(file), scan(60), painted=False)
-    assert warnings == ("no colour: the model reads it where there is some",)
+    assert warnings == ("the scan has no colour: labelled without it, which the model can use",)
+
+
+def test_colours_that_are_all_black_are_told(file: weights.WeightsFile):
+    _, _, [warnings] = label(by_height(file), scan(60) * [1, 1, 0])
+    assert warnings == ("all colours of the scan are black: labelled as if it had none",)
+
+
+def test_warnings_come_with_the_labels(file: weights.WeightsFile):
+    task = by_height(file)
+    outputs = infer(group(task.samples(items(scan(60), painted=False)), size=1, max_bytes=1), task.step, device=CPU)
+    [found] = [item for item in task.results(outputs) if isinstance(item, ScanLabels)]
+    assert found.warnings == ("the scan has no colour: labelled without it, which the model can use",)
+
+
+def test_a_scan_in_millimetres_is_told_and_ends_soon(file: weights.WeightsFile):
+    """Blocks of 6 m would hold a point each."""
+    task = by_height(file)
+    xyz = scan(2000) * 1000
+    samples = [sample for sample in task.samples(items(xyz)) if isinstance(sample, Sample)]
+    assert len(samples) < 100
+    [labels], _, [warnings] = label(by_height(file), xyz)
+    assert (labels >= 0).all()
+    assert any("m apart, where the model knows 0.5 m: is the scan's unit the metre?" in warning for warning in warnings)
 
 
 def test_counts_are_told_with_the_labels(file: weights.WeightsFile):

@@ -19,10 +19,9 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[Any]  # structured, with xyz f64[3]
 
-_XY_BITS, _Z_BITS = (
-    24,
-    15,
-)  # of a voxel's key: 800 km across and 1600 m high at 5 cm; what is further out shares the last voxels
+_XY_BITS, _Z_BITS = 24, 15  # of a voxel's key: 800 km across, 1600 m high at 5 cm; what is further out shares the last voxels
+
+_WIDEST = 1 << 12  # times a block's side: 49 km for blocks of 12 m, where float32 still has steps of 4 mm
 
 
 class Thinner:
@@ -80,15 +79,22 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BlockShape:
-    """A block has sides of at most ``side_m`` and ``most`` points, and around them a halo of ``halo_m``."""
+    """A block has sides of at most ``side_m`` and ``most`` points, and around them a halo of ``halo_m``.
+
+    With ``least`` points or fewer it may be wider, as far as float32 holds its coordinates: nothing is near them anyway, and a
+    scan whose unit is not the metre would be a block a point.
+    """
 
     side_m: float
     halo_m: float
     most: int
+    least: int = 0
 
 
 def cut(xy: F64, is_wanted: Mask, shape: BlockShape) -> Iterator[Block]:
     """Blocks that hold each wanted point of ``xy`` f64[n 2] once, with weight 1, and the points of their halo with less."""
+    by_x = np.argsort(xy[:, 0], kind="stable")  # so that a block looks for its halo in a strip, not in the whole tile
+    sorted_x = xy[by_x, 0]
     todo = [np.flatnonzero(is_wanted)]
     while todo:
         chosen = todo.pop()
@@ -99,17 +105,21 @@ def cut(xy: F64, is_wanted: Mask, shape: BlockShape) -> Iterator[Block]:
         if halves is not None:
             todo += [chosen[~halves], chosen[halves]]
             continue
-        beyond = np.maximum(np.maximum(low - xy, xy - high), 0).max(axis=1)
-        index = np.flatnonzero(beyond <= shape.halo_m)
-        weight = 1 - beyond[index] / (shape.halo_m or 1)
-        yield Block(index, np.maximum(weight, 0).astype(np.float32))
+        first = np.searchsorted(sorted_x, low[0] - shape.halo_m, side="left")
+        last = np.searchsorted(sorted_x, high[0] + shape.halo_m, side="right")
+        strip = np.sort(by_x[first:last])
+        beyond = np.maximum(np.maximum(low - xy[strip], xy[strip] - high), 0).max(axis=1)
+        is_near = beyond <= shape.halo_m
+        weight = 1 - beyond[is_near] / (shape.halo_m or 1)
+        yield Block(strip[is_near], np.maximum(weight, 0).astype(np.float32))
 
 
 def _halves(xy: F64, low: F64, sides: F64, shape: BlockShape) -> Mask | None:
     """Which points go into the second half: where a side is too long by the side, where points are too many by the points."""
     axis = int(sides.argmax())
     side = float(sides[axis])
-    if side <= shape.side_m and (len(xy) <= shape.most or not side):
+    is_small = side <= shape.side_m or (len(xy) <= shape.least and side <= _WIDEST * shape.side_m)
+    if is_small and (len(xy) <= shape.most or not side):
         return None
     parts = int(np.ceil(side / shape.side_m))
     at = low[axis] + side * (parts // 2) / parts if parts > 1 else float(np.median(xy[:, axis]))

@@ -71,10 +71,11 @@ def default_suffix(source_format: str, given: str | None = None) -> str:
     return ADDITION + _LIKE_ITS_SOURCE.get(source_format, f".{source_format}")
 
 
-def labelling_of(header: ScanHeader, colours: Mapping[int, Colour] | None = None) -> Labelling:
-    """How the labels of a scan are written: their names, and the colours where points are to be painted."""
+def labelling_of(header: ScanHeader, colours: Mapping[int, Colour] | None = None, warnings: Sequence[str] = ()) -> Labelling:
+    """How the labels of a scan are written: their names, what is to be said of them, and the colours of painted points."""
     names = header.model.labels
-    return Labelling(names, colours, classification(names), (f"{header.vidpc_version} segment, model {header.model.name}",))
+    comments = (f"{header.vidpc_version} segment, model {header.model.name}", *warnings)
+    return Labelling(names, colours, classification(names), comments)
 
 
 def classification(names: Sequence[str]) -> dict[int, int] | None:

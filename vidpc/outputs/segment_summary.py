@@ -44,9 +44,10 @@ def csv_table(header: ScanHeader, counts: LabelCounts, warnings: Sequence[str]) 
 
 
 def text_table(names: Sequence[str], counts: LabelCounts) -> str:
-    """Aligned lines: points, share and mean confidence of each class that was found, most points first."""
+    """Aligned lines: points, share and mean confidence of each class that was found, most points first; then what has none."""
     rows = sorted(class_rows(names, counts), key=lambda row: -row["points"])
-    width = max((len(name) for name in names), default=0)
+    rows.append({"name": "not labelled", **_figures(counts.unlabelled, 0.0, counts)})
+    width = max(len(row["name"]) for row in rows)
     lines = [
         f"  {row['name']:<{width}}  {row['points']:>12}  {100 * row['share']:5.1f} %  {row['confidence']:.2f}"
         for row in rows
@@ -58,10 +59,13 @@ def text_table(names: Sequence[str], counts: LabelCounts) -> str:
 
 def class_rows(names: Sequence[str], counts: LabelCounts) -> Iterator[dict[str, Any]]:
     """Every class in the order of its label, found or not. Shares are of all points."""
-    total = max(_total(counts), 1)
     for label, (name, points, confidence) in enumerate(zip(names, counts.points, counts.confidence, strict=True)):
-        share, sureness = round(int(points) / total, DECIMALS), round(float(confidence), DECIMALS)
-        yield {"label": label, "name": name, "points": int(points), "share": share, "confidence": sureness}
+        yield {"label": label, "name": name, **_figures(int(points), float(confidence), counts)}
+
+
+def _figures(points: int, confidence: float, counts: LabelCounts) -> dict[str, Any]:
+    share = points / max(_total(counts), 1)
+    return {"points": points, "share": round(share, DECIMALS), "confidence": round(confidence, DECIMALS)}
 
 
 def _total(counts: LabelCounts) -> int:

@@ -231,7 +231,7 @@ class _Files:
         kind = formats.FORMATS[formats.choose_format(target, self.job.format)][1]
         colours = palette(self.header.model.labels) if self.options.paint else None
         with open_points(self.job.input.source, self.options.reading) as source:
-            labelling = formats.labelling_of(self.header, colours)
+            labelling = formats.labelling_of(self.header, colours, labels.warnings)
             self.warnings += write_labelled(source, self._open(target), kind, self._told(labels), labelling)
 
     def _write_view(self, target: str, labels: ScanLabels) -> None:

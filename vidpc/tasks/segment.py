@@ -33,6 +33,8 @@ Stage = Literal["reading", "labelling"]
 PAPER_CHUNK_POINTS = 80_000
 _FURTHEST = 1e9  # a coordinate beyond it is no place on earth; float32 and voxel keys would not survive it
 _CELLS_A_BLOCK = 8  # of the store: finer than blocks, so that tiles can follow the density
+_LEAST_POINTS = 256  # a block with so few may be wider than others
+_SPARSE_VOXELS = 512  # of a cell of the store, which holds 64 points: what is sparser is hardly in metres
 _READ_BY = {"colour": {"colour", "rgb"}, "intensity": {"intensity"}, "returns": {"returns"}}  # column -> groups of features
 
 
@@ -53,6 +55,7 @@ class ScanLabels:
     stream: int
     store: LabelStore
     counts: LabelCounts
+    warnings: tuple[str, ...] = ()  # of the scan
 
     def __len__(self) -> int:
         return len(self.store)
@@ -76,19 +79,21 @@ class _Work(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A scan was read whole."""
+    """A scan was read whole, and this is to be said of it."""
 
     points: PointStore
     labels: LabelStore
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What comes back with the scores of a block: pass ``number`` over the points of ``work``."""
+    """What comes back with the scores of a block: pass ``number`` over the points of ``work``, of which it ends ``share``."""
 
     work: _Work
     number: int
     block: Block
+    share: float
 
 
 @dataclass(slots=True)
@@ -99,6 +104,7 @@ class _Scan:
     points: PointStore
     columns: tuple[str, ...] | None = None
     count: int = 0
+    is_black: bool = True  # as long as no point has a colour that is not
     warnings: list[str] = field(default_factory=list)
 
     def add(self, cloud: PointCloud, wanted: Sequence[str]) -> None:
@@ -106,7 +112,9 @@ class _Scan:
         values = _columns(cloud, wanted)
         if self.columns is None and len(cloud):
             self.columns = tuple(values)
-            self.warnings += [f"no {name}: the model reads it where there is some" for name in wanted if name not in values]
+            missing = [name for name in wanted if name not in values]
+            self.warnings += [f"the scan has no {name}: labelled without it, which the model can use" for name in missing]
+        self.is_black = self.is_black and not ("colour" in values and values["colour"].any())
         has_place = (np.abs(cloud.xyz) <= _FURTHEST).all(axis=1)  # false for what is not a number, too
         index = np.flatnonzero(has_place)
         if len(index):
@@ -115,13 +123,20 @@ class _Scan:
             )
         self.count += len(cloud)
 
-    def all_warnings(self) -> tuple[str, ...]:
-        """What is to be said of the scan once it is read."""
-        lost = self.count - self.points.count
+    def all_warnings(self, voxel_m: float) -> tuple[str, ...]:
+        """What is to be said of the scan once it is read and its points are sorted."""
         if not self.count:
-            return (*self.warnings, "the scan has no points")
-        said = [f"{lost} of {self.count} points have no usable coordinates and stay without a label"] if lost else []
-        return (*self.warnings, *said)
+            return ("the scan has no points",)
+        said = list(self.warnings)
+        if "colour" in (self.columns or ()) and self.is_black:
+            said.append("all colours of the scan are black: labelled as if it had none")
+        lost = self.count - self.points.count
+        if lost:
+            said.append(f"{lost} of {self.count} points have no usable coordinates and stay without a label")
+        if self.points.cell_m > _SPARSE_VOXELS * voxel_m:
+            apart = f"points lie about {self.points.cell_m / 10:.0f} m apart, where the model knows {voxel_m:g} m"
+            said.append(f"{apart}: is the scan's unit the metre?")
+        return tuple(said)
 
 
 class SegmentTask:
@@ -158,7 +173,7 @@ class SegmentTask:
                         yield item
                     else:
                         yield from self._blocks(scan, item.stream)
-                        yield Closed(item.stream, (*item.warnings, *scan.all_warnings()))
+                        yield Closed(item.stream, (*item.warnings, *scan.all_warnings(self.voxel_m)))
                         scan = None  # its store is closed where the last block arrives
                 elif scan is not None:
                     scan.add(item, self._wanted)
@@ -182,6 +197,8 @@ class SegmentTask:
                     sample, arrays = item
                     part: _Part = sample.context
                     part.work.add(part.number, part.block, arrays["scores"])
+                    done = labelled + int(part.share * part.work.points)
+                    yield Passed(sample.stream, "labelling", done, begun[sample.stream].points.count)
                 elif isinstance(item, Aside) and isinstance(item.content, Passed):
                     yield item.content
                 elif isinstance(item, Aside) and isinstance(item.content, _Begun):
@@ -193,10 +210,11 @@ class SegmentTask:
                 elif isinstance(item, Opened):
                     yield item
                 else:
-                    done = begun.pop(item.stream, None)
-                    if done is not None:
-                        done.points.close()
-                        yield ScanLabels(item.stream, done.labels, _counts(done.labels, len(self.info.labels)))
+                    ended = begun.pop(item.stream, None)
+                    if ended is not None:
+                        ended.points.close()
+                        counts = _counts(ended.labels, len(self.info.labels))
+                        yield ScanLabels(item.stream, ended.labels, counts, ended.warnings)
                     yield item
         finally:
             for left in begun.values():
@@ -211,9 +229,10 @@ class SegmentTask:
         return _Scan(info, PointStore(size))
 
     def _blocks(self, scan: _Scan, stream: int) -> Iterator[Sample | Aside]:
-        yield Aside(stream, _Begun(scan.points, LabelStore(scan.count)))
+        tiles = scan.points.tiles()
+        yield Aside(stream, _Begun(scan.points, LabelStore(scan.count), scan.all_warnings(self.voxel_m)))
         parts = self._paper_parts if self.config.scheme == "paper" else self._tile_parts
-        for tile in scan.points.tiles():
+        for tile in tiles:
             work: _Work | None = None
             for part, rows in parts(tile):
                 work = part.work
@@ -229,11 +248,13 @@ class SegmentTask:
             for thinner in thinners:
                 thinner.add(rows, own)
         work = _TileWork(tile, thinners, [Votes(len(thinner.keys), len(self._logits)) for thinner in thinners])
+        shape = BlockShape(config.block_m, config.halo_m, config.block_points, _LEAST_POINTS)
+        wanted, done = sum(np.count_nonzero(thinner.is_wanted) for thinner in thinners), 0
         for number, thinner in enumerate(thinners):
             kept = thinner.rows
-            shape = BlockShape(config.block_m, config.halo_m, config.block_points)
             for block in cut(kept["xyz"][:, :2], thinner.is_wanted, shape):
-                yield _Part(work, number, block), kept[block.index]
+                done += np.count_nonzero(thinner.is_wanted[block.index[block.weight == 1]])
+                yield _Part(work, number, block, done / wanted), kept[block.index]
 
     def _paper_parts(self, tile: Tile) -> Iterator[tuple[_Part, Rows]]:
         """The authors' test: passes that take every voxel's points in turn, each in chunks that overlap at random."""
@@ -243,12 +264,13 @@ class SegmentTask:
         found = hashed_voxels(xyz, self.voxel_m)
         random = np.random.RandomState(SEED)
         work = _PaperWork(rows["index"], Votes(len(rows), len(self._logits)))
-        for number in range(int(found.counts.max())):
+        turns = int(found.counts.max())
+        for number in range(turns):
             chosen = found.turn(number)
             potential = random.rand(len(chosen)) * 1e-3 if len(chosen) > PAPER_CHUNK_POINTS else np.empty(0)
             for chunk in potential_chunks(xyz[chosen], PAPER_CHUNK_POINTS, potential):
                 index = chosen[chunk]
-                yield _Part(work, number, Block(index, np.ones(len(index), np.float32))), rows[index]
+                yield _Part(work, number, Block(index, np.ones(len(index), np.float32)), number / turns), rows[index]
 
     def _sample(self, part: _Part, rows: Rows, stream: int) -> Sample:
         """The block around an origin of its own: only then float32 holds its coordinates."""
