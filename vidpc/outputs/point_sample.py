@@ -9,8 +9,8 @@ from vidpc.media.points import PointSource, paired
 from vidpc.types import F32, F64, I64, U8, PointLabels
 
 MOST_POINTS = 1_000_000
-_STRAY = (0.5, 99.5)  # percentiles between which the scan proper lies
-_AROUND = 0.15  # of its size that may stick out on either side
+_BULK = (4, 96), (4, 96), (0.5, 99.5)  # percentiles along each axis between which the bulk of a scan lies
+_AROUND = 0.25  # of its size along the axis that may stick out on either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,6 @@ def _near(xyz: F64) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """Which points belong to the scan proper: a few that lie far away would shrink it to a dot."""
     if not len(xyz):
         return np.zeros(0, np.bool_)
-    low, high = np.percentile(xyz, _STRAY, axis=0)
-    margin = _AROUND * float((high - low).max()) + 1e-9
+    low, high = np.transpose([np.percentile(column, pair) for column, pair in zip(xyz.T, _BULK, strict=True)])
+    margin = _AROUND * (high - low) + 1e-9
     return np.asarray(((xyz >= low - margin) & (xyz <= high + margin)).all(axis=1))
