@@ -150,7 +150,7 @@ device_options = _together(
         metavar="auto|N",
         default="auto",
         show_default=True,
-        help="Frames that the model sees at once.",
+        help="Frames, or blocks of points, that the model sees at once.",
     ),
 )
 
