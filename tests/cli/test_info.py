@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from make_media import Clip, scene, write_picture, write_video
 from make_scans import write_las, write_ply
+from scan_bytes import ply
 
 from vidpc.cli.info import command, crs_name
 from vidpc.errors import OpenError, PointCloudError
@@ -102,6 +103,27 @@ def test_json_holds_every_fact_of_a_scan(tmp_path):
     assert entry["classes"] == {"2": 3, "6": 2}
     assert (entry["density_per_m2"], entry["area_m2"], entry["has_colour"]) == (pytest.approx(4 / 3), 3.0, True)
     assert entry["fields"][0] == {"name": "x", "dtype": "<f8"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_points_beyond_all_measure_are_told_like_others(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,z\n1e308,-1e308,1e38\n-1e308,1e308,5e-324\nnan,inf,0\n1e400,0,0\n0.5,0.5,0\n")
+    (entry,) = json.loads(run(tmp_path / "a.csv", "--json").output)["files"]
+    assert (entry["count"], entry["not_finite"], entry["low_xyz"]) == (5, 2, [-1e308, -1e308, 0.0])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        ply("ascii", [("vertex", ("float x", "float y", "float z", "float \x1b[31mred"), [(0, 0, 0, 1)])]),
+        ply("ascii", [("vertex", ("float x", "float y", "float z", "float a\0b"), [(0, 0, 0, 1)])]),
+        b"ply\nformat ascii 1.0\n\x1b[31melement\n",
+    ],
+)
+def test_names_inside_a_scan_never_reach_the_terminal_raw(tmp_path, raw):
+    (tmp_path / "a.ply").write_bytes(raw)
+    done = run(tmp_path / "a.ply")
+    assert all(char.isprintable() or char == "\n" for char in done.output + str(done.exception or ""))
 
 
 def test_a_large_scan_is_not_read_unless_asked(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ test_point_mutations.py in a process of its own.
 python fuzz_worker.py FILE FIRST COUNT SCRATCH
 """
 
+import hashlib
 import json
 import random
 import sys
@@ -38,17 +39,22 @@ def mutate(data: bytes, seed: int) -> bytes:
 
 def read_scan(path: Path) -> dict[str, object]:
     """What became of one scan."""
-    points, said, is_error = 0, [], False
+    points, said, is_error, digest = 0, [], False, hashlib.sha256()
     started = time.monotonic()
     for item in read_points([path]):
         if isinstance(item, PointCloud):
             points += len(item)
+            values = {"colour": item.colour, "intensity": item.intensity, "label": item.label, **item.fields}
+            digest.update(item.xyz.tobytes())
+            for name in sorted(values):
+                digest.update(name.encode() + (b"" if values[name] is None else values[name].tobytes()))
         elif isinstance(item, Closed):
             said += [*item.warnings, *([str(item.error)] if item.error else [])]
             is_error = item.error is not None
         else:
             said += item.info.warnings
-    return {"points": points, "said": said, "error": is_error, "seconds": time.monotonic() - started}
+    seconds = time.monotonic() - started
+    return {"points": points, "said": said, "error": is_error, "seconds": seconds, "digest": digest.hexdigest()}
 
 
 def read_video(path: Path) -> dict[str, object]:
@@ -75,9 +81,12 @@ def main() -> None:
     data = source.read_bytes()
     target = scratch / f"mutated{source.suffix}"
     read = read_scan if source.suffix in SCANS else read_video
+    sound = read(source).get("digest")
     for seed in range(first, first + count):
         target.write_bytes(mutate(data, seed))
-        sys.stdout.write(json.dumps({"seed": seed, "kind": seed % 4, **read(target)}) + "\n")
+        row = {"seed": seed, "kind": seed % 4, **read(target)}
+        row["same"] = row.get("digest") == sound
+        sys.stdout.write(json.dumps(row) + "\n")
         sys.stdout.flush()
 
 

@@ -8,6 +8,7 @@ import pytest
 from make_scans import write_las, write_npz
 
 from vidpc.errors import OutputError, PointCloudError
+from vidpc.media import records
 from vidpc.media.points import Labelling, open_points, write_labelled
 from vidpc.types import PointLabels, PointOptions
 
@@ -124,6 +125,20 @@ def test_labels_of_another_length_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", xyz=XYZ, label=np.zeros(9))
     with pytest.raises(PointCloudError, match=r"label has shape \(9,\), and xyz has 10 points"):
         read(tmp_path / "a.npz")
+
+
+def test_labels_that_are_words_are_said_to_be_left_out(tmp_path):
+    np.savez(tmp_path / "a.npz", xyz=XYZ, label=np.array(["wall"] * len(XYZ)))
+    (cloud,), info = read(tmp_path / "a.npz", chunk=10)
+    assert cloud.label is None
+    assert info.warnings == ("label is not read: shape (10,) of <U4 holds no numbers of points",)
+
+
+def test_runs_are_bounded_by_the_bytes_of_all_arrays(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "_RUN_BYTES", 100)
+    np.savez(tmp_path / "a.npz", xyz=XYZ, label=np.arange(10))  # 32 bytes a point
+    clouds, _ = read(tmp_path / "a.npz")
+    assert [len(cloud) for cloud in clouds] == [3, 3, 3, 1]
 
 
 def npy_bytes(array):

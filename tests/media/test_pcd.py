@@ -8,6 +8,7 @@ import pytest
 from scan_bytes import SQUARE, lzf_literals, pcd
 
 from vidpc.errors import PointCloudError
+from vidpc.media import records
 from vidpc.media.points import Labelling, open_points, write_labelled
 from vidpc.types import PointLabels, PointOptions
 
@@ -190,6 +191,10 @@ REFUSED = {
     "a wrong type": (GOOD.replace(b"TYPE F F F", b"TYPE F F X"), "expected TYPE F, I or U for field z"),
     "a count of none": (GOOD.replace(b"COUNT 1 1 1", b"COUNT 1 1 0"), "expected COUNT 1 to 1048576 for field z, found '0'"),
     "a count of billions": (GOOD.replace(b"COUNT 1 1 1", b"COUNT 1 1 4000000000"), "for field z, found '4000000000'"),
+    "points of gigabytes": (
+        pcd("binary", (*XYZ, *((f"f{k}", 8, "F", 1 << 20) for k in range(500))), [], points=1, width=1, body=b""),
+        "points of 4194304012 bytes, at most 67108864 are read",
+    ),
     "a field twice": (GOOD.replace(b"FIELDS x y z", b"FIELDS x y y"), "names the field y twice"),
     "no z": (GOOD.replace(b"FIELDS x y z", b"FIELDS x y w"), "no field z; it has: x y w"),
     "z is several": (GOOD.replace(b"COUNT 1 1 1", b"COUNT 1 1 2"), "no field z"),
@@ -228,6 +233,13 @@ def test_what_cannot_be_read_is_said_in_one_line(scan, case):
 def test_more_than_may_be_unpacked_is_refused(scan):
     with pytest.raises(PointCloudError, match="unpack to 48 bytes, at most 47"):
         clouds(scan(PACKED), max_spool_bytes=47)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_are_bounded_by_their_bytes(scan, kind, monkeypatch):
+    monkeypatch.setattr(records, "_RUN_BYTES", 24)
+    with open_points(scan(pcd(kind, XYZ, SQUARE))) as source:
+        assert [len(run) for run in source.clouds()] == [2, 2]
 
 
 @pytest.mark.parametrize("kind", KINDS)

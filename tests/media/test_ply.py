@@ -10,6 +10,7 @@ import pytest
 from scan_bytes import SQUARE, ply
 
 from vidpc.errors import PointCloudError
+from vidpc.media import records
 from vidpc.media.ply_write import write_any
 from vidpc.media.points import Labelling, open_points, write_labelled
 from vidpc.types import PointLabels, PointOptions
@@ -300,6 +301,14 @@ REFUSED = {
         + b"\x01abcd\x09ab",
         "element face, row 1 of 2 at byte",
     ),
+    "ten thousand elements": (
+        header(*(f"element e{k} 0" for k in range(10_000)), "element vertex 0", *(f"property {p}" for p in XYZ)),
+        "expected at most 256 elements",
+    ),
+    "ten thousand properties": (
+        header("element vertex 0", *(f"property float p{k}" for k in range(10_000))),
+        "expected at most 4096 properties",
+    ),
     "lists longer than the file": (
         header("element vertex 9", "property list uchar float seen", *(f"property {p}" for p in XYZ)) + bytes(9 * 13 - 1),
         "need 117 bytes or more",
@@ -352,6 +361,22 @@ def test_faces_that_are_cut_cost_no_points(scan, encoding):
     assert found[0].startswith("damaged after the points: element face")
     with pytest.raises(PointCloudError, match="damaged after the points"):
         clouds(path, strict=True)
+
+
+def test_a_thousand_million_points_are_read_run_by_run(scan):
+    path = scan(header("element vertex 1000000000", *(f"property {p}" for p in XYZ)))
+    with path.open("ab") as file:
+        file.truncate(file.tell() + 12 * 10**9)  # a hole, which takes no room on the disk
+    with open_points(path) as source:
+        runs = source.clouds()
+        assert [len(next(runs)) for _ in range(3)] == [1 << 18] * 3
+        assert source.info.count == 10**9
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_runs_are_bounded_by_their_bytes(scan, encoding, monkeypatch):
+    monkeypatch.setattr(records, "_RUN_BYTES", 24)
+    assert [len(run) for run in clouds(scan(ply(encoding, [("vertex", XYZ, SQUARE)])), 4)] == [2, 2]
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_an_error(scan):

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from make_scans import write_las
@@ -7,6 +9,7 @@ from vidpc.media import text
 from vidpc.media.points import Labelling, open_points, write_labelled
 from vidpc.types import PointLabels
 
+SECONDS_A_FILE = 20
 LABELS = [PointLabels(0, 0, np.array([2, -1]), np.array([0.5, 0.25], np.float32))]
 
 
@@ -78,11 +81,20 @@ def test_what_is_no_number_in_coordinates_is_kept(tmp_path):
         ("hello\nyou there\n", "found none in its first"),
         ("# nothing\n\n", "found none in its first"),
         ("1 2 3\n\0\0\0\n", "no text"),
+        ("9" * 5000 + "\n1 2 3\n", "expected 3 numbers or more, found 1"),
     ],
 )
 def test_lines_that_are_no_points_are_named(tmp_path, content, message):
     with pytest.raises(PointCloudError, match=message):
         read(written(tmp_path, "a.txt", content))
+
+
+def test_many_columns_of_one_name_take_no_time(tmp_path):
+    names, numbers = ",".join(["x", "y", "z", *["a"] * 10_000]), ",".join(["1"] * 10_003)
+    started = time.process_time()
+    (cloud,), _ = read(written(tmp_path, "a.csv", f"{names}\n{numbers}\n"))
+    assert time.process_time() - started < SECONDS_A_FILE
+    assert {"a", "a_2", "a_10000"} <= set(cloud.fields)
 
 
 def test_a_line_is_named_behind_the_first_window(tmp_path, monkeypatch):
