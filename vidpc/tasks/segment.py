@@ -253,7 +253,7 @@ class SegmentTask:
         for number, thinner in enumerate(thinners):
             kept = thinner.rows
             for block in cut(kept["xyz"][:, :2], thinner.is_wanted, shape):
-                done += np.count_nonzero(thinner.is_wanted[block.index[block.weight == 1]])
+                done += int(np.count_nonzero(thinner.is_wanted[block.index[block.weight == 1]]))
                 yield _Part(work, number, block, done / wanted), kept[block.index]
 
     def _paper_parts(self, tile: Tile) -> Iterator[tuple[_Part, Rows]]:
