@@ -63,6 +63,12 @@ def test_a_declared_count_that_is_wrong_is_said(tmp_path):
     assert "declares 5 points, it has 2" in read(written(tmp_path, "a.pts", "5\n1 2 3\n4 5 6\n"))[1].warnings[0]
 
 
+def test_a_last_line_without_an_end_is_said(tmp_path):
+    (cloud,), info = read(written(tmp_path, "a.xyz", "1 2 3\n4 5 6"))  # it may have been 60
+    assert cloud.xyz[1].tolist() == [4, 5, 6]
+    assert info.warnings == ("its last line has no end: if the file was cut, the last value may be another",)
+
+
 def test_what_is_no_number_in_coordinates_is_kept(tmp_path):
     (cloud,), _ = read(written(tmp_path, "a.xyz", "1 2 3\nnan 5 inf\n"))
     assert np.isnan(cloud.xyz[1, 0])

@@ -114,6 +114,8 @@ class TextSource:
             yield f"its columns have no names: they are taken as {' '.join(names)}"
         if self.dialect.declared_count not in (None, count):
             yield f"its first line declares {self.dialect.declared_count} points, it has {count}"
+        if self.data.at(self.data.size - 1, 1) not in b"\r\n":
+            yield "its last line has no end: if the file was cut, the last value may be another"
 
     def _cloud(self, first: int, table: F64) -> PointCloud:
         return cloud_of(first, lambda name: table[:, self._place[name]], self._roles, self._scale)
