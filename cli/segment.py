@@ -212,7 +212,7 @@ def _outs(found: "Sequence[Input]", stems: Sequence[str], given: Mapping[str, An
         return [out] * len(found)
     if out is not None:
         return output_names(out, stems, folder)
-    endings = [default_suffix(one.format or "ply", given["format"]) for one in found]
+    endings = [default_suffix(one.name, one.format or "ply", given["format"]) for one in found]
     if folder is not None:
         return [name + ending for name, ending in zip(output_names(STEM, stems, folder), endings, strict=True)]
     beside = [Path() if one.name == _STDOUT else Path(one.name).parent for one in found]

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import laspy
 import numpy as np
 import pytest
 import torch
+from make_scans import write_las
 
 from vidpc import weights
 from vidpc.cli import segment
@@ -127,6 +129,67 @@ def test_a_scan_is_rendered(run: Run, name: str, begins: bytes):
     code, _, _ = run("a.ply", "--out", "a.npz", "--render", name)
     assert (code, left_in()) == (0, sorted(["a.npz", name]))
     assert Path(name).read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize("suffix", ["las", "laz"])
+def test_las_comes_out_as_las_with_asprs_codes(run: Run, suffix: str):
+    write_las(Path(f"tile.{suffix}"), count=60)
+    code, _, _ = run(f"tile.{suffix}", "--summary", "tile.json")
+    assert (code, left_in()) == (0, ["tile.json", f"tile.{suffix}", f"tile.segmented.{suffix}"])
+    before, after = laspy.read(f"tile.{suffix}"), laspy.read(f"tile.segmented.{suffix}")
+    for name in ("X", "Y", "Z", "intensity", "return_number", "point_source_id", "gps_time"):
+        np.testing.assert_array_equal(after[name], before[name])
+    found = {row["name"]: row["points"] for row in json.loads(Path("tile.json").read_text())["classes"]}
+    codes = {"ground": 2, "vegetation": 5, "building": 6}
+    assert {name: int((after.classification == code).sum()) for name, code in codes.items()} == found
+    assert 0 < np.asarray(after.confidence).min() <= 1
+
+
+def test_arrays_and_text_have_outputs_of_their_own(run: Run):
+    Path("sub").mkdir()
+    xyz = np.random.default_rng(0).uniform(0, 5, (POINTS, 3))
+    np.save("sub/one.npy", xyz)
+    np.savetxt("sub/two.xyz", xyz, fmt="%.3f")
+    assert run("sub")[0] == 0
+    assert left_in("sub") == ["one.npy", "one.segmented.npz", "two.segmented.xyz", "two.xyz"]
+    before, after = (Path(f"sub/two{end}").read_text().splitlines() for end in (".xyz", ".segmented.xyz"))
+    assert [row.split()[:3] for row in after] == [row.split() for row in before]
+
+
+def test_missing_colour_is_told_on_stderr_and_in_the_output(run: Run):
+    Path("grey.ply").write_text(Path("a.ply").read_text().replace("uchar red", "uchar r1").replace("uchar green", "uchar g1"))
+    code, _, err = run("grey.ply", "--summary", "grey.json")
+    note = "the scan has no colour: labelled without it, which the model can use"
+    assert code == 0
+    assert f"vidpc: warning: grey.ply: {note}" in err.splitlines()
+    assert f"comment vidpc {note}" in Path("grey.segmented.ply").read_text().splitlines()
+    assert note in json.loads(Path("grey.json").read_text())["warnings"]
+
+
+def test_the_preset_follows_the_input_and_is_told(run: Run):
+    """With the weights that are built in."""
+    write_las(Path("tile.laz"), count=60)
+    code, _, err = run("a.ply", "tile.laz", "--out-dir", "out", "--summary", "{stem}.json", settings=())
+    assert code == 0
+    told = [line for line in err.splitlines() if ": preset " in line]
+    assert told == [
+        "vidpc: a.ply: preset rooms, the default for scans that are not LAS or LAZ (from the air: --preset aerial), "
+        "with weights rooms",
+        "vidpc: tile.laz: preset aerial, the default for LAS and LAZ (indoors: --preset rooms), with weights aerial",
+    ]
+    for stem, name in (("a", "rooms"), ("tile", "aerial")):
+        found = json.loads(Path(f"out/{stem}.json").read_text())
+        assert (found["model"]["name"], found["settings"]["weights"]) == (name, name)
+    assert "model rooms" in Path("out/a.segmented.ply").read_text()
+    assert ": preset " not in run("a.ply", "--out", "b.json", "--preset", "aerial", settings=())[2]
+
+
+def test_names_with_spaces_and_letters_of_any_language_are_kept(run: Run):
+    folder = Path("meine Räume")
+    folder.mkdir()
+    Path("a.ply").rename(folder / "erster Stock.ply")
+    assert run("meine Räume/erster Stock.ply")[0] == 0
+    assert left_in(str(folder)) == ["erster Stock.ply", "erster Stock.segmented.ply"]
 
 
 def test_stdout_holds_data_alone(run: Run):

@@ -133,6 +133,8 @@ def test_a_disk_that_is_too_small_is_told_before_it_is_full(monkeypatch: pytest.
     stored(scan(), ON_DISK).close()
     with pytest.raises(OutputError, match=r"needs 41\.0 GB in the folder .* and 1\.0 GB are free: name another .* TMPDIR"):
         stored(scan(), StoreSize(1.0, 500, memory_points=300, expected_points=10**9 * 41 // 33))
+    with pytest.raises(OutputError, match=r"needs 1\.8 GB in the folder"):
+        LabelStore(300_000_000)
 
 
 @pytest.mark.parametrize("memory_points", [0, 1000], ids=["disk", "memory"])

@@ -64,7 +64,7 @@ def _classes(sample: PointSample, names: Sequence[str], palette: Mapping[int, Co
             "name": "not labelled" if label < 0 else names[label],
             "rgb": list(palette[int(label)]),
             "share": f"{100 * sample.counts[label + 1] / total:.1f} %",
-            "shown": label < 0 or names[label] != CEILING,
+            "shown": bool(label < 0) or names[label] != CEILING,
         }
         for label in labels
     ]

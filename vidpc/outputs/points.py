@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vidpc.errors import PresetError, printable, unknown_name
+from vidpc.errors import OutputError, PresetError, printable, unknown_name
 from vidpc.media.points import Labelling, writer_for
 from vidpc.outputs.palette import Colour
 from vidpc.outputs.sink import STDOUT
@@ -58,16 +58,23 @@ def choose_format(target: str, given: str | None = None) -> str:
     raise PresetError(f"{printable(target)}: no format of points has this suffix ({known}); give --format")
 
 
-def check_format(name: str, source_format: str) -> None:
-    """Raises ``OutputError`` where a scan of that format cannot be written as ``name``, and says what can."""
-    if name != SUMMARY:
+def check_format(name: str, source_format: str, what: str) -> None:
+    """Raises ``OutputError`` where ``what``, a scan of that format, cannot be written as ``name``, and says what can."""
+    if name == SUMMARY:
+        return
+    try:
         writer_for(source_format, FORMATS[name][1])
+    except OutputError as error:
+        raise OutputError(f"writing {what}: {error}") from error
 
 
-def default_suffix(source_format: str, given: str | None = None) -> str:
-    """The end of an output's name that was not chosen: ``.segmented`` and what fits the input's format."""
+def default_suffix(source: str, source_format: str, given: str | None = None) -> str:
+    """The end of an output's name that was not chosen: ``.segmented`` and what fits the format of the input ``source``."""
     if given is not None:
         return ADDITION + FORMATS[given][0][0]
+    own = Path(source).suffix
+    if source_format == "text" and own.lower() in FORMATS["csv"][0]:  # its rows come out as they were: with a head or without
+        return ADDITION + own
     return ADDITION + _LIKE_ITS_SOURCE.get(source_format, f".{source_format}")
 
 

@@ -171,7 +171,7 @@ def check_targets(jobs: Sequence[Job]) -> None:
         if job.out is not None:
             wanted = formats.choose_format(job.out, job.format)
             if job.input.format is not None:
-                formats.check_format(wanted, job.input.format)
+                formats.check_format(wanted, job.input.format, f"{job.input.name} as {job.out}")
         if job.summary is not None:
             summaries.choose_format(job.summary)
         if job.render is not None:

@@ -139,12 +139,7 @@ class PointStore:
         folder = tempfile.gettempdir()
         due = rows.nbytes if self._file else rows.itemsize * max(len(rows), self._size.expected_points)
         try:
-            free = shutil.disk_usage(folder).free
-            if free < due + _SPARE_BYTES:
-                raise OutputError(
-                    f"sorting a large scan needs {due / 1e9:.1f} GB in the folder for temporary files {folder}, and "
-                    f"{free / 1e9:.1f} GB are free: name another with the environment variable TMPDIR"
-                )
+            _refuse_full_disk(folder, due)
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=folder, prefix="vidpc-", buffering=0)  # noqa: SIM115 - closed by close
             content = _bytes_of(rows)
@@ -217,6 +212,7 @@ class LabelStore:
             self._rows: Rows = np.zeros(count, dtype)
         else:
             try:
+                _refuse_full_disk(tempfile.gettempdir(), count * dtype.itemsize)  # a full disk ends a mapping with a crash
                 with tempfile.TemporaryFile(prefix="vidpc-") as file:  # the mapping outlives the handle
                     self._rows = np.memmap(file, dtype, "w+", shape=(count,))
             except OSError as error:
@@ -236,6 +232,15 @@ class LabelStore:
         for first in range(0, len(self._rows), points):
             rows = self._rows[first : first + points]
             yield PointLabels(stream, first, rows["label"].astype(np.int64), rows["confidence"].astype(np.float32))
+
+
+def _refuse_full_disk(folder: str, due: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < due + _SPARE_BYTES:
+        raise OutputError(
+            f"sorting a large scan needs {due / 1e9:.1f} GB in the folder for temporary files {folder}, and "
+            f"{free / 1e9:.1f} GB are free: name another with the environment variable TMPDIR"
+        )
 
 
 def _bytes_of(rows: Rows) -> memoryview:
