@@ -390,17 +390,6 @@ class ScanHeader:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectHeader:
-    """What stands at the head of what is said of a scanned object."""
-
-    source: str
-    scan: ScanInfo
-    model: ModelInfo
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    vidpc_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class TrackHeader:
     """What stands at the head of every track file."""
 

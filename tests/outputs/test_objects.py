@@ -6,7 +6,7 @@ import pytest
 
 from vidpc.errors import OutputError, PresetError
 from vidpc.outputs.objects import choose_format, open_objects
-from vidpc.types import Candidate, ModelInfo, ObjectHeader, ScanInfo
+from vidpc.types import Candidate, ModelInfo, ScanHeader, ScanInfo
 
 FOUND = (Candidate("chair", 0.87654321), Candidate("sofa, red", 0.1))
 
@@ -14,7 +14,7 @@ FOUND = (Candidate("chair", 0.87654321), Candidate("sofa, red", 0.1))
 @pytest.fixture
 def header():
     scan = ScanInfo("a.ply", "ply", 500, (), warnings=("odd",))
-    return ObjectHeader("a.ply", scan, ModelInfo("m", "pct", "0" * 64, "none", ("chair", "sofa, red")), {"votes": 8}, "0.1")
+    return ScanHeader("a.ply", scan, ModelInfo("m", "pct", "0" * 64, "none", ("chair", "sofa, red")), {"votes": 8}, "0.1")
 
 
 def test_the_document_follows_its_schema_and_says_what_was_found(tmp_path, header):

@@ -7,8 +7,9 @@ import torch
 from vidpc import weights
 from vidpc.errors import PresetError, WeightsError
 from vidpc.models.transtrack import TransTrack
+from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.export import export
-from vidpc.training.loop import Run, read_checkpoint, thinned, train
+from vidpc.training.loop import Run, thinned, train
 from vidpc.training.peers import Peers, together
 from vidpc.training.pictures import Clip, Marks, Picture
 from vidpc.training.recipe import Recipe, parse_size, parse_stage, parse_weight

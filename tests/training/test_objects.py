@@ -13,9 +13,10 @@ from vidpc.cli.main import main
 from vidpc.errors import PresetError, WeightsError
 from vidpc.ops.clouds import fitted
 from vidpc.tasks.classify import build_model
+from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.object_views import ViewOptions
 from vidpc.training.objects import ObjectRecipe, Run, accuracy, carry_out, draw, finish, prepare
-from vidpc.training.point_loop import Schedule, read_checkpoint
+from vidpc.training.point_loop import Schedule
 from vidpc.training.shapes import Shapes
 
 SCHEDULE = Schedule(

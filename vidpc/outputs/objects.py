@@ -10,7 +10,7 @@ from pathlib import Path
 from vidpc.errors import OutputError, PresetError, unknown_name
 from vidpc.outputs.json_tracks import dumped
 from vidpc.outputs.sink import STDOUT, Sink, open_sink, writing
-from vidpc.types import Candidate, ObjectHeader
+from vidpc.types import Candidate, ScanHeader
 
 NAME, VERSION = "vidpc-objects", 1
 SCORE_DECIMALS = 4
@@ -23,8 +23,8 @@ class ObjectWriter:
 
     target: str
     sink: Sink
-    form: Callable[[ObjectHeader, "Sequence[Candidate]", int, Sequence[str]], str]
-    header: ObjectHeader
+    form: Callable[[ScanHeader, "Sequence[Candidate]", int, Sequence[str]], str]
+    header: ScanHeader
     points: int = 0
     candidates: tuple[Candidate, ...] = field(default=())
 
@@ -45,7 +45,7 @@ class ObjectWriter:
 def open_objects(
     target: str,
     *,
-    header: ObjectHeader,
+    header: ScanHeader,
     format: str | None = None,  # noqa: A002 - the option's name
     overwrite: bool = False,
 ) -> Iterator[ObjectWriter]:
@@ -57,7 +57,7 @@ def open_objects(
         sink.discard()
 
 
-def json_document(header: ObjectHeader, candidates: Sequence[Candidate], points: int, warnings: Sequence[str]) -> str:
+def json_document(header: ScanHeader, candidates: Sequence[Candidate], points: int, warnings: Sequence[str]) -> str:
     """One object with everything that is known."""
     scan, model = header.scan, header.model
     record = {
@@ -80,7 +80,7 @@ def json_document(header: ObjectHeader, candidates: Sequence[Candidate], points:
     return f"{dumped(record)}\n"
 
 
-def csv_table(header: ObjectHeader, candidates: Sequence[Candidate], points: int, warnings: Sequence[str]) -> str:
+def csv_table(header: ScanHeader, candidates: Sequence[Candidate], points: int, warnings: Sequence[str]) -> str:
     """A row a class; a table has no place for warnings."""
     text = io.StringIO()
     rows = [(header.source, rank, candidate.label, rounded(candidate)) for rank, candidate in enumerate(candidates, 1)]

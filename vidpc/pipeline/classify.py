@@ -18,7 +18,7 @@ from vidpc.outputs.sink import STDOUT, refuse_existing
 from vidpc.pipeline.drive import Ledger, Sink, Summary, drive
 from vidpc.presets import ClassifyConfig
 from vidpc.tasks.classify import ClassifyTask, ObjectResult
-from vidpc.types import Candidate, ObjectHeader, Opened, PointOptions, ScanInfo
+from vidpc.types import Candidate, Opened, PointOptions, ScanHeader, ScanInfo
 from vidpc.weights import registry
 
 Progress = Callable[[int, int], None]  # (inputs done, inputs in all)
@@ -77,7 +77,7 @@ def run(
 
     def open_sink(opened: Opened[ScanInfo]) -> AbstractContextManager[Sink[ObjectResult]]:
         job = jobs[opened.stream]
-        header = ObjectHeader(job.source.name, opened.info, task.info, settings, __version__)
+        header = ScanHeader(job.source.name, opened.info, task.info, settings, __version__)
         return open_file(job, header, top=options.top)
 
     def report(result: ObjectResult, counted: ObjectTally) -> None:
@@ -118,7 +118,7 @@ def _check_targets(jobs: Sequence[Job]) -> None:
 
 
 @contextmanager
-def open_file(job: Job, header: ObjectHeader, *, top: int) -> Iterator[Sink[ObjectResult]]:
+def open_file(job: Job, header: ScanHeader, *, top: int) -> Iterator[Sink[ObjectResult]]:
     """A sink for one job. Left without ``finish``, or by an exception, it leaves no file behind."""
     with ExitStack() as stack:
         writer = None

@@ -1,9 +1,7 @@
 """The training loop: seeded, resumable, with averaged weights and a log of JSON lines."""
 
-import copy
 import json
 import math
-import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -13,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vidpc.errors import PresetError, WeightsError
+from vidpc.errors import PresetError
 from vidpc.models.transtrack import TransTrack
 from vidpc.training.batches import PairBatches, to_batch
+from vidpc.training.checkpoint import State
 from vidpc.training.generated import street_clips
 from vidpc.training.losses import TrainingHeads, loss_parts
 from vidpc.training.peers import Peers, together
@@ -42,48 +41,16 @@ class Run:
         return self.folder / "checkpoint.pt"
 
 
-class State:
-    """All that changes during training."""
+class TrackState(State[TransTrack]):
+    """All that changes during training, the heads that only training knows among it."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
-        self.step = 0
-        self.model = TransTrack(recipe.model()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.heads = TrainingHeads(recipe.width).to(device)
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(_groups([self.model, self.heads], recipe.weight_decay), lr=recipe.learning_rate)
-
-    def save(self, path: Path) -> None:
-        """Write all of it beside ``path`` and move it there in one go."""
-        part = path.with_suffix(".part")
-        torch.save({name: value if name == "step" else value.state_dict() for name, value in vars(self).items()}, part)
-        part.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Take over what `save` wrote."""
-        saved = read_checkpoint(path)
-        for name, value in vars(self).items():
-            if name != "step":
-                value.load_state_dict(saved[name])
-        self.step = int(saved["step"])
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint; nothing but tensors and plain values is unpickled."""
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"resuming from {path}: {str(error).splitlines()[0]}") from error
-    return saved
-
-
-def _groups(modules: list[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels alone."""
-    parameters = [p for module in modules for p in module.parameters()]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+        model = TransTrack(recipe.model()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        heads = TrainingHeads(recipe.width).to(device)
+        parameters = [*model.parameters(), *heads.parameters()]
+        super().__init__(model, parameters, rate=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        self.heads = heads
 
 
 def train(recipe: Recipe, run: Run, *, resume: bool = False, init: dict[str, Tensor] | None = None) -> Iterator[dict[str, Any]]:
@@ -101,8 +68,8 @@ def train(recipe: Recipe, run: Run, *, resume: bool = False, init: dict[str, Ten
                 yield line
 
 
-def _start(recipe: Recipe, run: Run, resume: bool, init: dict[str, Tensor] | None) -> State:
-    state = State(recipe, run.device)
+def _start(recipe: Recipe, run: Run, resume: bool, init: dict[str, Tensor] | None) -> TrackState:
+    state = TrackState(recipe, run.device)
     if init is not None:
         state.model.load_state_dict(init)
         state.average.load_state_dict(init)
@@ -118,7 +85,7 @@ def _accompany(recipe: Recipe, run: Run, peers: Peers, resume: bool, init: dict[
         train_step(recipe, state, item, run.device, peers)
 
 
-def _lines(recipe: Recipe, run: Run, state: State, peers: Peers) -> Iterator[dict[str, Any]]:
+def _lines(recipe: Recipe, run: Run, state: TrackState, peers: Peers) -> Iterator[dict[str, Any]]:
     yield {"event": "start", "step": state.step, "recipe": asdict(recipe), "processes": run.processes}
     began, totals = time.monotonic(), dict[str, float]()
     for item in _items(recipe, run, state.step, peers):
@@ -162,7 +129,9 @@ def _items(recipe: Recipe, run: Run, start: int, peers: Peers) -> Iterator[dict[
     return iter(loader)
 
 
-def train_step(recipe: Recipe, state: State, item: dict[str, Tensor], device: torch.device, peers: Peers) -> dict[str, float]:
+def train_step(
+    recipe: Recipe, state: TrackState, item: dict[str, Tensor], device: torch.device, peers: Peers
+) -> dict[str, float]:
     """One update; the parts of its loss, their sum and the gradient's norm."""
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.rate_at(state.step)
@@ -182,7 +151,7 @@ def train_step(recipe: Recipe, state: State, item: dict[str, Tensor], device: to
         state.optimizer.step()
     state.optimizer.zero_grad()
     state.step += 1
-    _follow(state, recipe.average)
+    state.follow(recipe.average)
     return {
         **{name: float(value.detach()) for name, value in parts.items()},
         "total": float(total.detach()),
@@ -196,14 +165,3 @@ def has_fast_bfloat16(device: torch.device) -> bool:
         return True
     can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
-
-
-@torch.no_grad()
-def _follow(state: State, decay: float) -> None:
-    """Move the averaged weights; young averages move faster."""
-    decay = min(decay, (1 + state.step) / (10 + state.step))
-    ours, theirs = state.average.state_dict(), state.model.state_dict()
-    floats = [name for name, value in ours.items() if value.is_floating_point()]
-    torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
-    for name in ours.keys() - set(floats):
-        ours[name].copy_(theirs[name])

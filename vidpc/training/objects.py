@@ -17,7 +17,7 @@ from vidpc.ops.clouds import turned
 from vidpc.presets import LEAST_POINTS
 from vidpc.tasks.classify import Look, build_model, views
 from vidpc.training import shapes
-from vidpc.training.loop import read_checkpoint
+from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.object_views import ViewOptions, view
 from vidpc.training.point_loop import Schedule, Trainee, train
 from vidpc.training.shapes import Shapes

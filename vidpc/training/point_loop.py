@@ -4,7 +4,6 @@ What is trained comes as a `Trainee`: how a batch is drawn, what is lost on it, 
 drawn from a generator of its own, so that a resumed run sees what it would have seen.
 """
 
-import copy
 import json
 import math
 import time
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vidpc.stream.prefetch import prefetch
-from vidpc.training.loop import read_checkpoint
+from vidpc.training.checkpoint import State
 
 Batch = TypeVar("Batch")
 
@@ -61,43 +60,11 @@ class Trainee(Generic[Batch]):
     measure: Callable[[nn.Module], Mapping[str, Any]] | None = None
 
 
-class State:
-    """All that changes during training."""
-
-    def __init__(self, model: nn.Module, schedule: Schedule) -> None:
-        self.step = 0
-        self.model = model
-        self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(_groups(model, schedule.weight_decay), lr=schedule.learning_rate)
-
-    def save(self, path: Path) -> None:
-        """Write all of it beside ``path`` and move it there in one go."""
-        part = path.with_suffix(".part")
-        torch.save({name: value if name == "step" else value.state_dict() for name, value in vars(self).items()}, part)
-        part.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Take over what `save` wrote."""
-        saved = read_checkpoint(path)
-        for name, value in vars(self).items():
-            if name != "step":
-                value.load_state_dict(saved[name])
-        self.step = int(saved["step"])
-
-    def follow(self, decay: float) -> None:
-        """Move the averaged weights and statistics; young averages move faster."""
-        decay = min(decay, (1 + self.step) / (10 + self.step))
-        ours, theirs = self.average.state_dict(), self.model.state_dict()
-        floats = [name for name, value in ours.items() if value.is_floating_point()]
-        torch._foreach_lerp_([ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay)
-        for name in ours.keys() - set(floats):
-            ours[name].copy_(theirs[name])
-
-
 def train(trainee: Trainee[Batch], schedule: Schedule, folder: Path, *, resume: bool = False) -> Iterator[dict[str, Any]]:
     """Train to ``schedule.steps``, yielding what the log says; at the end ``checkpoint.pt`` is complete in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = State(trainee.model, schedule)
+    model = trainee.model
+    state = State(model, model.parameters(), rate=schedule.learning_rate, weight_decay=schedule.weight_decay)
     if resume:
         state.load(folder / "checkpoint.pt")
     with (folder / "log.jsonl").open("a" if resume else "w") as log:
@@ -107,7 +74,7 @@ def train(trainee: Trainee[Batch], schedule: Schedule, folder: Path, *, resume: 
             yield line
 
 
-def _lines(trainee: Trainee[Batch], schedule: Schedule, state: State, checkpoint: Path) -> Iterator[dict[str, Any]]:
+def _lines(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module], checkpoint: Path) -> Iterator[dict[str, Any]]:
     yield {"event": "start", "step": state.step, "schedule": asdict(schedule)}
     began, totals = time.monotonic(), dict[str, float]()
     with closing(_batches(trainee, schedule, state.step)) as batches:
@@ -129,7 +96,7 @@ def _lines(trainee: Trainee[Batch], schedule: Schedule, state: State, checkpoint
         yield {"event": "end", "step": state.step, **trainee.measure(state.average)}
 
 
-def update(trainee: Trainee[Batch], schedule: Schedule, state: State, batch: Batch) -> dict[str, float]:
+def update(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module], batch: Batch) -> dict[str, float]:
     """One step on a batch; the parts of its loss, their sum and the gradient's norm."""
     for group in state.optimizer.param_groups:
         group["lr"] = schedule.rate_at(state.step)
@@ -143,8 +110,7 @@ def update(trainee: Trainee[Batch], schedule: Schedule, state: State, batch: Bat
     if math.isfinite(float(norm)):
         state.optimizer.step()
     state.step += 1
-    with torch.no_grad():
-        state.follow(schedule.average)
+    state.follow(schedule.average)
     return {**{name: float(part.detach()) for name, part in parts.items()}, "total": float(total.detach()), "norm": float(norm)}
 
 
@@ -152,12 +118,3 @@ def _batches(trainee: Trainee[Batch], schedule: Schedule, start: int) -> Generat
     """The batches from step ``start`` to the end, drawn by a thread of their own."""
     drawn = (trainee.draw(np.random.default_rng((schedule.seed, step))) for step in range(start, schedule.steps))
     return prefetch(drawn, max_bytes=_DRAWN_AHEAD, size_of=lambda batch: 1)
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices alone."""
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

@@ -11,9 +11,10 @@ from vidpc import presets, weights
 from vidpc.errors import DeviceError, PresetError
 from vidpc.models.transtrack import TransTrack
 from vidpc.tasks.track import build_model
+from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.export import export
 from vidpc.training.footage import load
-from vidpc.training.loop import Run, read_checkpoint
+from vidpc.training.loop import Run
 from vidpc.training.pictures import Clip
 from vidpc.training.recipe import Recipe
 from vidpc.training.validation import validate

@@ -14,7 +14,7 @@ from vidpc import presets, weights
 from vidpc.errors import PresetError
 from vidpc.models.point_transformer import PointTransformer, PointTransformerConfig
 from vidpc.ops.point_features import features_width
-from vidpc.training.loop import read_checkpoint
+from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.made_rooms import made_rooms
 from vidpc.training.point_batches import Draw, PointBatch, to_batch
 from vidpc.training.point_loop import Trainee, train
