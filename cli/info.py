@@ -88,7 +88,7 @@ def _scan_facts(facts: ScanFacts) -> Iterator[tuple[str, str]]:
         ]
         yield "bounds", ", ".join(spans) + ("" if points else " (as the header says)")
     if facts.density_per_m2 is not None:
-        over = "over the occupied cells of 1 m" if points else "over the header's bounds"
+        over = f"over the occupied cells of {points.cell_m:g} m" if points else "over the header's bounds"
         density = f"{facts.density_per_m2:,.0f}" if facts.density_per_m2 >= 100 else f"{facts.density_per_m2:.3g}"
         yield "density", f"{density} points/m2 {over} ({facts.area_m2:,.0f} m2)"
     yield "fields", printable(" ".join(field.name for field in info.fields))
@@ -186,7 +186,7 @@ def _scan_entry(facts: ScanFacts) -> dict[str, Any]:
         "points_read": points is not None,
         "density_per_m2": facts.density_per_m2,
         "area_m2": facts.area_m2,
-        "area": "occupied cells of 1 m" if points else "bounds",
+        "area": f"occupied cells of {points.cell_m:g} m" if points else "bounds",
         "has_colour": None if points is None else points.has_colour,
         "has_intensity": None if points is None else points.has_intensity,
         "classes": None if points is None or points.classes is None else {str(k): n for k, n in points.classes.items()},

@@ -181,3 +181,12 @@ def test_a_scan_may_come_through_a_pipe(tmp_path, suffix):
 )
 def test_a_coordinate_system_has_a_short_name(crs, name):
     assert crs_name(crs) == name
+
+
+@pytest.mark.parametrize(("step_m", "cell"), [(0.25, "1 m"), (2.0, "4 m")])
+def test_density_of_a_sparse_scan_is_not_that_of_its_points_own_cells(tmp_path, step_m, cell):
+    places = [f"{x * step_m - 31:.2f},{y * step_m + 7:.2f},0" for x in range(64) for y in range(64)]
+    (tmp_path / "a.csv").write_text("\n".join(["x,y,z", *places]) + "\n")
+    (entry,) = json.loads(run(tmp_path / "a.csv", "--json").output)["files"]
+    assert entry["area"] == f"occupied cells of {cell}"
+    assert entry["density_per_m2"] == pytest.approx(step_m**-2, rel=0.1)

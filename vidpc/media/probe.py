@@ -16,6 +16,7 @@ from vidpc.media.sources import Source, expand
 from vidpc.types import F64, I64, PointCloud, PointOptions, ReadOptions, ScanInfo, VideoInfo
 
 QUICK_POINTS = 2_000_000  # of a scan, which are read without being asked
+_POINTS_A_CELL, _FEW_CELLS = 4, 64
 CELL_M = 1.0
 _HEAD_BYTES = 4096
 _FAR_CELLS = 1 << 30  # a stray point further out than this counts in the outermost cell
@@ -29,13 +30,15 @@ XYZ = tuple[float, float, float]
 class PointFacts:
     """What the points of a scan are. ``low_xyz`` and ``high_xyz`` are None where no point is finite.
 
-    ``occupied_m2`` is the area of the cells of 1 m in x and y that hold a point; ``classes`` are counts by label.
+    ``occupied_m2`` is the area of the cells of ``cell_m`` in x and y that hold a point: wide enough that several points lie in
+    each where the scan is sparse. ``classes`` are counts by label.
     """
 
     count: int
     low_xyz: XYZ | None
     high_xyz: XYZ | None
     occupied_m2: float
+    cell_m: float
     not_finite: int
     has_colour: bool
     has_intensity: bool
@@ -188,12 +191,14 @@ class _Tally:
     def facts(self) -> PointFacts:
         """The sums."""
         low, high = (_xyz(self._low), _xyz(self._high)) if self._count > self._not_finite else (None, None)
+        cells, cell_m = self._cells.counted(self._count - self._not_finite)
         classes = self._classes if self._classes is not None and len(self._classes) <= _MAX_CLASSES else None
         return PointFacts(
             count=self._count,
             low_xyz=low,
             high_xyz=high,
-            occupied_m2=len(self._cells) * CELL_M**2,
+            occupied_m2=cells * cell_m**2,
+            cell_m=cell_m,
             not_finite=self._not_finite,
             has_colour=self._has_colour,
             has_intensity=self._has_intensity,
@@ -230,6 +235,12 @@ class _Cells:
         self._known = np.unique(np.concatenate([self._known, *self._new]))
         self._new, self._pending = [], 0
 
-    def __len__(self) -> int:
+    def counted(self, points: int) -> tuple[int, float]:
+        """How many cells there are, and their size: doubled until several of the points lie in each, or few cells are left."""
         self._merge()
-        return len(self._known)
+        cells, cell_m = self._known, CELL_M
+        while len(cells) > _FEW_CELLS and points < _POINTS_A_CELL * len(cells):
+            x = (cells + (1 << 31)) >> 32
+            y = cells - (x << 32)
+            cells, cell_m = np.unique((x >> 1) * (1 << 32) + (y >> 1)), 2 * cell_m
+        return len(cells), cell_m
