@@ -11,7 +11,6 @@ from torch import nn
 
 from vidpc.errors import WeightsError
 
-
 Model = TypeVar("Model", bound=nn.Module)
 
 
