@@ -401,3 +401,11 @@ sys.exit(main(["segment", "long.ply", "--preset", "rooms", "--model", {str(model
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["long.ply"]
+
+
+def test_the_authors_test_refuses_scans_that_memory_would_not_hold(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("vidpc.pipeline.segment.PAPER_POINTS", POINTS - 1)
+    code, _, err = run("a.ply", "--scheme", "paper")
+    assert (code, left_in()) == (3, [])
+    assert f"at most {POINTS - 1} points" in err
+    assert run("a.ply")[0] == 0

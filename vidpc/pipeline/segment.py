@@ -32,6 +32,7 @@ Progress = Callable[[int, str, int, int], None]
 default_suffix, text_table = formats.default_suffix, summaries.text_table  # what a command line names and shows
 
 _CPU_BATCH, _CUDA_BATCH = 1, 4  # blocks are large: more of them at once cost memory and buy a CPU nothing
+PAPER_POINTS = 20_000_000  # of a scan, for the authors' test; the other scheme takes any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,10 @@ def run(
     names = [job.input.name for job in jobs]
     ledger = Ledger(names, open_sink, tally=lambda: PointTally(task.info.labels), on_result=on_result)
     watch = Stopwatch()
-    scans = read_points([job.input.source for job in jobs], options.reading)
+    reading = options.reading
+    if config.scheme == "paper":  # which holds all points and their scores in memory
+        reading = replace(reading, max_points=min(reading.max_points, PAPER_POINTS))
+    scans = read_points([job.input.source for job in jobs], reading)
     drive(scans, task, ledger, device=device, batch=batch, stopwatch=watch)
     inputs = tuple(
         replace(row, outputs=() if row.error else tuple(job.targets)) for job, row in zip(jobs, ledger.inputs, strict=True)
