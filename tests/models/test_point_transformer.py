@@ -131,9 +131,18 @@ def test_every_weight_learns(model):
     assert hidden == []
 
 
+def test_grid_hangs_on_the_middle_of_a_cloud():
+    xyz, _, offsets = clouds(3000, 500)
+    moved = xyz + torch.tensor([64.0, -32.0, 16.0])  # by powers of two, so that little is rounded
+    here, there = plan(xyz, offsets, GRID), plan(moved, offsets, GRID)
+    assert all(len(a.xyz) == len(b.xyz) for a, b in zip(here, there, strict=True))
+    torch.testing.assert_close(there[-1].xyz, here[-1].xyz, atol=1e-4, rtol=0)
+
+
 def test_grid_keeps_a_point_a_cube_twice_as_wide_at_every_level():
     xyz, _, offsets = clouds(3000, 500)
     levels = plan(xyz, offsets, GRID)
+    xyz = levels[0].xyz  # every cloud around its middle
     for size_m, level in zip([0.2, 0.4], levels[1:], strict=True):
         begin = 0
         for cloud, count in zip(offsets.tolist(), lengths(level.offsets).tolist(), strict=True):

@@ -16,18 +16,30 @@ def cloud(count: int = 500, side_m: float = 4.0) -> np.ndarray:
     return np.random.default_rng(0).uniform(0, side_m, (count, 3)) + np.array([484_649, 6_632_630, -3])
 
 
-@pytest.mark.parametrize("pieces", [1, 7])
 @pytest.mark.parametrize("shift", [0.0, 0.5])
-def test_the_first_point_of_every_voxel_is_kept(pieces: int, shift: float):
-    xyz, first = cloud(), {}
-    for number, cell in enumerate(map(tuple, np.floor(xyz / 0.8 + shift))):
-        first.setdefault(cell, number)
-    thinner = Thinner(0.8, shift=shift)
-    for part in np.array_split(rows_of(xyz), pieces):
-        thinner.add(part, np.ones(len(part), np.bool_))
-    assert sorted(thinner.rows["index"]) == sorted(first.values())
-    kept = thinner.rows["index"][thinner.find(xyz)]
-    assert kept.tolist() == [first[cell] for cell in map(tuple, np.floor(xyz / 0.8 + shift))]
+def test_one_point_of_every_voxel_is_kept_whatever_the_order(shift: float):
+    xyz = cloud()
+    rows, cells = rows_of(xyz), [tuple(cell) for cell in np.floor(xyz / 0.8 + shift)]
+    kept = []
+    for order in (np.arange(len(rows)), np.random.default_rng(1).permutation(len(rows))):
+        thinner = Thinner(0.8, shift=shift)
+        for part in np.array_split(rows[order], 7):
+            thinner.add(part, np.ones(len(part), np.bool_))
+        kept.append(thinner.rows["index"][thinner.find(xyz)].tolist())
+    assert kept[0] == kept[1]
+    assert [cells[number] for number in kept[0]] == cells
+    assert len(set(kept[0])) == len(set(cells))
+
+
+def test_no_part_of_a_file_is_preferred():
+    """The points of two halves of a file, one after the other, fill the same voxels."""
+    xyz = np.concatenate([cloud(20_000), cloud(20_000) + 0.001])
+    thinner = Thinner(0.5)
+    thinner.add(rows_of(xyz), np.ones(len(xyz), np.bool_))
+    assert 0.4 < (thinner.rows["index"] < 20_000).mean() < 0.6
+    again = Thinner(0.5, shift=0.5)
+    again.add(rows_of(xyz), np.ones(len(xyz), np.bool_))
+    assert len(set(again.rows["index"]) & set(thinner.rows["index"])) < 0.1 * len(thinner.rows)
 
 
 def test_a_voxel_is_wanted_where_any_of_its_points_is():

@@ -86,11 +86,20 @@ Plan = Sequence[Level]
 
 def plan(xyz: Tensor, offsets: Tensor, config: PointTransformerConfig) -> list[Level]:
     """The levels of packed clouds ``xyz`` f32[n 3] with running ends ``offsets`` i64[b], finest first."""
+    if config.sampling == "grid":  # which hangs on the middle of each cloud, not on where its origin happens to be
+        xyz = xyz - _middles(xyz, offsets)
     near, _ = nearest(xyz, offsets, xyz, offsets, config.neighbours[0])
     levels = [Level(xyz, offsets, near, near.new_empty(0, 0), None)]
     for depth in range(1, len(config.widths)):
         levels.append(_coarser(levels[-1], depth, config))
     return levels
+
+
+def _middles(xyz: Tensor, offsets: Tensor) -> Tensor:
+    """The mean of its cloud for every point, f32[n 3]."""
+    cloud, length = clouds_of(offsets), lengths(offsets)
+    sums = torch.zeros(len(length), 3, dtype=torch.float64, device=xyz.device).index_add_(0, cloud, xyz.double())
+    return (sums / length[:, None])[cloud].to(xyz.dtype)
 
 
 def _coarser(finer: Level, depth: int, config: PointTransformerConfig) -> Level:

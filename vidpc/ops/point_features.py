@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.spatial import cKDTree
 
 from vidpc.errors import PresetError, unknown_name
@@ -102,7 +103,8 @@ def _shape(points: BlockPoints) -> F32:
     """What the nearest points look like together: line, surface or bulk, upright or level, above or below their middle."""
     count = min(max(NEIGHBOURS), len(points.xyz))
     tree = cKDTree(points.xyz, balanced_tree=False, compact_nodes=False)
-    _, neighbours = tree.query(points.xyz, k=range(1, count + 1))  # i64[n k], nearest first, the point itself among them
+    # i64[n k], nearest first, the point itself among them
+    _, neighbours = tree.query(points.xyz, k=range(1, count + 1), workers=torch.get_num_threads())
     offsets = points.xyz[neighbours] - points.xyz[:, None]  # f32[n k 3]
     return np.concatenate([_form(offsets[:, :near]) for near in NEIGHBOURS], axis=1)
 

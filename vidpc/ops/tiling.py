@@ -1,6 +1,6 @@
 """A tile of a scan thinned by voxel, cut into overlapping blocks, and the blocks' votes carried back to every point.
 
-Thinner.add      points, piece by piece ──> one point a voxel (the first that came), found again by its key
+Thinner.add      points, piece by piece ──> one point a voxel (any, but always the same), found again by its key
 cut              the thinned points in blocks: own points, and those around them
 Votes            scores of a block added to its thinned points, weighted down towards the block's rim
 """
@@ -25,7 +25,10 @@ _WIDEST = 1 << 12  # times a block's side: 49 km for blocks of 12 m, where float
 
 
 class Thinner:
-    """Keeps one point of every voxel, the first that is added."""
+    """Keeps one point of every voxel: any of them, but the same whichever order they come in.
+
+    Files are often sorted by object, where the first point of a voxel would favour some objects.
+    """
 
     def __init__(self, voxel_m: float, *, shift: float = 0.0) -> None:
         """``shift`` moves the grid along all axes by this part of a voxel."""
@@ -42,9 +45,10 @@ class Thinner:
             keys = np.concatenate([self.keys, keys])
             rows = np.concatenate([self._rows, rows])
             is_wanted = np.concatenate([self.is_wanted, is_wanted])
-        self.keys, first, voxel = np.unique(keys, return_index=True, return_inverse=True)
-        self._rows = rows[first]
-        self.is_wanted = np.bincount(voxel, weights=is_wanted, minlength=len(first)) > 0
+        order = np.argsort(_shuffled(rows["index"], round(self._shift * 2**32)))
+        self.keys, first, voxel = np.unique(keys[order], return_index=True, return_inverse=True)
+        self._rows = rows[order[first]]
+        self.is_wanted = np.bincount(voxel, weights=is_wanted[order], minlength=len(first)) > 0
 
     @property
     def rows(self) -> Rows:
@@ -67,6 +71,14 @@ class Thinner:
     def find(self, xyz: F64) -> I64:
         """For points that were added, the number of their voxel, i64[n]."""
         return np.searchsorted(self.keys, self.keys_of(xyz))
+
+
+def _shuffled(index: I64, seed: int) -> npt.NDArray[np.uint64]:
+    """Numbers u64[n] as if drawn at random, a different one for each point of a scan: SplitMix64 (Steele et al. 2014)."""
+    x = (index.astype(np.uint64) + np.uint64(seed << 31)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 @dataclass(frozen=True, slots=True)
