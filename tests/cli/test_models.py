@@ -49,7 +49,7 @@ def test_list_as_json_holds_every_field(capsys):
     assert main(["models", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["id"]: row["state"] for row in rows}[NAME] == "to pull"
-    assert rows[1]["urls"][0].startswith("https://")
+    assert next(row for row in rows if row["id"] == NAME)["urls"][0].startswith("https://")
 
 
 def test_show_tells_of_an_entry_and_of_a_file(published, tmp_path, capsys):
