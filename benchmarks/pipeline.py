@@ -85,7 +85,7 @@ def rates(clip: Path, config: TrackConfig, options: Options, rounds: int) -> dic
     def whole() -> float:
         with tempfile.TemporaryDirectory() as folder:
             summary = run([Job(str(clip), tracks=f"{folder}/tracks.json")], config, options)
-        return summary.frames / summary.inputs[0].seconds
+        return summary.inputs[0].counted.frames / summary.inputs[0].seconds
 
     measured: dict[str, list[float]] = {"decode": [], "prepare": [], "model": [], "whole": []}
     for _ in range(rounds):
