@@ -18,6 +18,12 @@ ASSOCIATION_RULES = ("paper", "motion", "two-pass")
 RESIZE_RULES = ("scaler", "antialiased", "plain")
 LEAST_POINTS = 256  # of a scanned object: with fewer, most shapes cannot be told apart
 SCHEMES = ("tiles", "paper")
+# Where the pictures of a window lie in it: in the middles of equal parts; TimeSformer on Kinetics; TimeSformer on
+# Something-Something; VidTr, torchvision
+SAMPLING_RULES = ("centres", "linspace", "segments", "steps")
+# stretch: the whole picture becomes the square, by the decoder's scaler; float: TimeSformer; opencv: VidTr; antialiased:
+# torchvision
+CLIP_RESIZE_RULES = ("stretch", "float", "opencv", "antialiased")
 
 Config = TypeVar("Config")
 
@@ -113,8 +119,53 @@ class ClassifyConfig:
             raise PresetError(f"votes is {self.votes}, expected 1 to 64")
 
 
+@dataclass(frozen=True, slots=True)
+class RecognizeConfig:
+    """Settings of ``vidpc recognize``. What is 0 or empty is as the weights file asks for."""
+
+    weights: str  # an entry of the registry, or a path
+    # windows
+    window_s: float = 0.0  # span of a window
+    hop_s: float = 0.0  # from the start of a window to that of the next; 0: half a window
+    clips: int = 0  # 0: windows side by side over the whole video; else so many, placed as the paper's test places them
+    crops: int = 1  # views of a window: 1 in the middle, or 3 from side to side; their scores are averaged
+    # how the network sees a window
+    frames: int = 0  # pictures of a window
+    rate: int = 0  # of them, in pictures of a video of 30 a second: the papers' "8 x 32" is frames x rate
+    sampling: str = ""  # one of SAMPLING_RULES
+    resize: str = ""  # one of CLIP_RESIZE_RULES
+    short_side: int = 0  # after resizing, before cropping
+    crop: int = 0  # side of the square that the network sees
+    order: str = ""  # rgb or bgr
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    combine: str = ""  # what is averaged over views and windows: scores or logits
+    # segments
+    on_score: float = 0.5  # a segment begins with a window of at least this score,
+    off_score: float = 0.35  # and goes on while windows have at least this one
+
+    def __post_init__(self) -> None:
+        for name, known in (("sampling", SAMPLING_RULES), ("resize", CLIP_RESIZE_RULES), ("order", ("rgb", "bgr"))):
+            if getattr(self, name) not in ("", *known):
+                raise PresetError(unknown_name(name, getattr(self, name), known))
+        if self.combine not in ("", "scores", "logits"):
+            raise PresetError(unknown_name("combine", self.combine, ("scores", "logits")))
+        for name in ("window_s", "hop_s", "clips", "frames", "rate", "short_side", "crop"):
+            if not getattr(self, name) >= 0:
+                raise PresetError(f"{name} is {getattr(self, name)}, expected 0 or more")
+        if self.crops not in (1, 3):
+            raise PresetError(f"crops is {self.crops}, expected 1 or 3")
+        if not 0 <= self.off_score <= self.on_score <= 1:
+            raise PresetError(f"off_score {self.off_score:g}, on_score {self.on_score:g}: expected 0 <= off <= on <= 1")
+
+
 # The subcommands that have presets, by the word that their files hold.
-TASKS: dict[str, type] = {"track": TrackConfig, "segment": SegmentConfig, "classify": ClassifyConfig}
+TASKS: dict[str, type] = {
+    "track": TrackConfig,
+    "segment": SegmentConfig,
+    "classify": ClassifyConfig,
+    "recognize": RecognizeConfig,
+}
 
 
 def names(task: str | None = None) -> list[str]:

@@ -390,6 +390,55 @@ class ScanHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """A span of a video and how sure every model is of each of its labels there.
+
+    ``number`` counts the windows of a video from 0. It is half-open: ``start_s`` to ``end_s``, of which ``first_index`` and
+    ``last_index`` are the first and the last frame that were looked at. ``scores`` holds f32[labels] in 0..1 for each model.
+    """
+
+    number: int
+    start_s: Fraction
+    end_s: Fraction
+    first_index: int
+    last_index: int
+    scores: tuple[F32, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A span in which ``model`` saw ``label``: neighbouring windows as one. ``score`` is their mean."""
+
+    model: str
+    label: str
+    start_s: Fraction
+    end_s: Fraction
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What a whole video shows: ``scores`` f32[labels] for each model, and the segments by start, then score."""
+
+    windows: int
+    scores: tuple[F32, ...]
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionHeader:
+    """What stands at the head of every file of actions. ``window_s`` and ``hop_s`` are those that were used."""
+
+    source: str
+    video: VideoInfo
+    models: tuple[ModelInfo, ...]
+    window_s: Fraction
+    hop_s: Fraction
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    vidpc_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackHeader:
     """What stands at the head of every track file."""
 
