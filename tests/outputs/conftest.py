@@ -1,11 +1,21 @@
-"""A header and frames of tracks, as every format gets them."""
+"""Headers, frames of tracks and windows of actions, as every format gets them."""
 
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from vidpc.types import AudioInfo, FrameTracks, ModelInfo, TrackHeader, VideoInfo
+from vidpc.types import (
+    ActionHeader,
+    Actions,
+    AudioInfo,
+    FrameTracks,
+    ModelInfo,
+    Segment,
+    TrackHeader,
+    VideoInfo,
+    Window,
+)
 
 
 @pytest.fixture
@@ -38,3 +48,36 @@ def frames():
         tracks(1),
         tracks(3, (3, 100, 100, 200, 150, 0.5, 1)),
     ]
+
+
+def scores(*values):
+    return np.array(values, dtype=np.float32)
+
+
+@pytest.fixture
+def action_header(info):
+    """Two models: three moves of the camera, and a fight or none."""
+    camera = ModelInfo("camera", "timesformer", "ab" * 32, "Apache-2.0", ("still", "pan left", "zoom in"))
+    fight = ModelInfo("fight", "timesformer", "cd" * 32, "Apache-2.0", ("no fight", "fight"))
+    return ActionHeader(
+        "street.mp4", info, (camera, fight), Fraction(2), Fraction(1), {"on_score": 0.5, "start_s": Fraction(1, 3)}, "0.1.0"
+    )
+
+
+@pytest.fixture
+def windows():
+    """Two windows of a video of three seconds."""
+    return [
+        Window(0, Fraction(0), Fraction(2), 0, 59, (scores(0.12344, 0.75, 0.12656), scores(0.9, 0.1))),
+        Window(1, Fraction(1), Fraction(3), 30, 89, (scores(0.2, 0.5, 0.3), scores(0.4, 0.6))),
+    ]
+
+
+@pytest.fixture
+def actions():
+    segments = (
+        Segment("camera", "pan left", Fraction(0), Fraction(3), 0.625),
+        Segment("fight", "no fight", Fraction(0), Fraction(3, 2), 0.9),
+        Segment("fight", "fight", Fraction(3, 2), Fraction(3), 0.6),
+    )
+    return Actions(2, (scores(0.16, 0.63, 0.21), scores(0.65, 0.35)), segments)
