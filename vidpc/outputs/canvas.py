@@ -1,5 +1,9 @@
-"""Drawing on pictures u8[h w 3] in place: frames, lines and text, clipped to the picture. Positions are pixels, y downwards."""
+"""Drawing on pictures u8[h w 3] in place: frames, lines and text, clipped to the picture. Positions are pixels, y downwards.
 
+The font has letters of English and the sign …: other letters lose their accents, and what is then left over becomes a ?.
+"""
+
+import unicodedata
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +21,12 @@ _PAD_SHARE = 0.2  # of the text's height, left and right of it
 def fill(picture: U8, colour: Colour, left: int, top: int, right: int, bottom: int) -> None:
     """A filled rectangle; ``right`` and ``bottom`` lie outside it."""
     picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = colour
+
+
+def shade(picture: U8, share: float, left: int, top: int, right: int, bottom: int) -> None:
+    """A rectangle made darker: ``share`` of its light is left."""
+    ground = picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    np.multiply(ground, share, out=ground, casting="unsafe")
 
 
 def outline(picture: U8, colour: Colour, box_xyxy: F64, thickness: int) -> None:
@@ -62,6 +72,46 @@ def plate(picture: U8, colour: Colour, text: str, left: int, top: int, height: i
     ground[:] = (np.array(colour) * (1 - cut) + letter * cut + 0.5).astype(np.uint8)
 
 
+def write(picture: U8, colour: Colour, text: str, left: int, top: int, height: int) -> None:
+    """``text`` in ``colour`` on what is there already, as large as a plate of it would be."""
+    ink = _glyphs(text, height)
+    rows, columns = slice(max(top, 0), max(top + ink.shape[0], 0)), slice(max(left, 0), max(left + ink.shape[1], 0))
+    ground = picture[rows, columns]
+    cut = ink[rows.start - top :, columns.start - left :][: ground.shape[0], : ground.shape[1], None] / 255.0
+    ground[:] = (ground * (1 - cut) + np.array(colour) * cut + 0.5).astype(np.uint8)
+
+
+def shortened(text: str, height: int, width: int) -> str:
+    """``text``, with … for its end where its plate would be wider than ``width``."""
+    if text_size(text, height)[0] <= width:
+        return text
+    kept = next((n for n in range(len(text) - 1, 0, -1) if text_size(f"{text[:n].rstrip()}…", height)[0] <= width), 0)
+    return f"{text[:kept].rstrip()}…"
+
+
+def wrapped(text: str, height: int, width: int, most: int) -> list[str]:
+    """``text`` in at most ``most`` lines, none wider than ``width``: broken between words, shortened where it must be."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and len(lines) < most and text_size(longer, height)[0] > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [shortened(line, height, width) for line in lines]
+
+
+def spelled(text: str) -> str:
+    """``text`` in the letters that the font has."""
+    return "".join(_letter(sign) for sign in text)
+
+
+def _letter(sign: str) -> str:
+    if sign.isascii() or sign == "…":
+        return sign
+    return "".join(part for part in unicodedata.normalize("NFKD", sign) if part.isascii()) or "?"
+
+
 def _reach(picture: U8) -> int:
     return int(max(picture.shape))
 
@@ -87,7 +137,7 @@ def _font(height: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
 @lru_cache(maxsize=4096)
 def _glyphs(text: str, height: int) -> U8:
     """Coverage u8[h w] of ``text`` with a margin left and right."""
-    font = _font(height)
+    font, text = _font(height), spelled(text)
     left, _, right, _ = font.getbbox(text)
     pad = max(1, round(_PAD_SHARE * height))
     image = Image.new("L", (max(1, round(right - left)) + 2 * pad, round(1.25 * height)))
