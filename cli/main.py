@@ -22,6 +22,7 @@ from .options import verbose_option
 # ``vidpc --help`` must not wait for torch.
 COMMANDS = {
     "track": ("track", "Follow people and things through videos."),
+    "recognize": ("recognize", "Say what happens in videos, and when."),
     "segment": ("segment", "Give every point of a scan a class."),
     "classify": ("classify", "Say what scans of single objects show."),
     "info": ("info", "Say what a file holds and what vidpc would do with it."),

@@ -74,7 +74,7 @@ def say_skipped(count: int) -> None:
 def _stages(summary: "Summary[Any]", count: int, item: str) -> str:
     """Where the time went. Decoding, preparing and the rest have a thread each, so the shares add up to more than the whole."""
     lines = [f"vidpc: {summary.seconds:.2f} s in all on {summary.device}, batch {summary.batch}"]
-    unit, scale = ("ms", 1e3) if item == "frame" else ("µs", 1e6)
+    unit, scale = ("ms", 1e3) if item in ("frame", "window") else ("µs", 1e6)
     for stage, seconds in summary.stages.items():
         each = scale * seconds / max(count, 1)
         lines.append(f"  {stage:<20} {seconds:8.2f} s  {100 * seconds / summary.seconds:5.1f} %  {each:8.2f} {unit} a {item}")

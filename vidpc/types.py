@@ -269,6 +269,18 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipPlan:
+    """Which frames each clip of a video looks at, by ``Frame.index``, in order and repetitions included.
+
+    It stands in an ``Aside`` before the frames: each that some clip names follows once, in order. ``interval_s`` is the usual
+    time between frames.
+    """
+
+    clips: tuple[tuple[int, ...], ...]
+    interval_s: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """What one call of a model reads: arrays without the batch axis, and what the task wants back with the output.
 

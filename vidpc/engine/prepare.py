@@ -17,7 +17,11 @@ def prepare(model: M, device: Device) -> M:
     model.eval().requires_grad_(False)
     if not device.is_cuda:
         fold_batch_norms(model)
-    return model.to(device=device.torch, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    model.to(device=device.torch)
+    for parameter in model.parameters():
+        if parameter.ndim == 4:  # weights of pictures: those of clips have five axes, which torch refuses here
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def fold_batch_norms(model: nn.Module) -> int:

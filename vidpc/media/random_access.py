@@ -38,6 +38,11 @@ class RandomAccess(Protocol):
         """The number of frames."""
         ...
 
+    @property
+    def times_s(self) -> Sequence[Fraction]:
+        """When each frame is shown."""
+        ...
+
     def frames_at(self, indices: Sequence[int]) -> list[Frame]:
         """The frames with these indices, in the order asked, repetitions allowed. Raises DecodeError for a damaged one."""
         ...
@@ -115,6 +120,11 @@ class PyAVAccess:
     def __len__(self) -> int:
         return len(self._table.ticks)
 
+    @property
+    def times_s(self) -> Sequence[Fraction]:
+        """See :class:`RandomAccess`."""
+        return self._table.times_s
+
     def frames_at(self, indices: Sequence[int]) -> list[Frame]:
         """See :class:`RandomAccess`."""
         _check(indices, len(self))
@@ -179,6 +189,11 @@ class DecordAccess:
 
     def __len__(self) -> int:
         return len(self._table.ticks)
+
+    @property
+    def times_s(self) -> Sequence[Fraction]:
+        """See :class:`RandomAccess`."""
+        return self._table.times_s
 
     def frames_at(self, indices: Sequence[int]) -> list[Frame]:
         """See :class:`RandomAccess`."""
