@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from vidpc.errors import OutputError, PresetError
+from vidpc.errors import OutputError, PresetError, printable
 from vidpc.evaluation.pairing import pair_up
+from vidpc.evaluation.recognition import FEW, RecognitionScores, score_clips
+from vidpc.evaluation.recognition_files import judge, match, read_answers, read_truths
 from vidpc.evaluation.segmentation import SegmentScores, no_scores
 from vidpc.evaluation.track_files import read_ground_truth, read_predictions
 from vidpc.evaluation.track_scores import TrackScores, score_tracks
@@ -16,6 +18,7 @@ _SHARES = ("MOTA", "IDF1", "HOTA", "DetA", "AssA", "LocA", "recall", "precision"
 _COUNTS = ("objects", "MT", "PT", "ML", "FP", "FN", "IDs", "Frag")
 _OVERALL = "OVERALL"
 _DECIMALS = 6  # of figures in JSON
+_MISTAKES = 10  # pairs of labels that a table shows
 
 
 @click.group("eval")
@@ -116,6 +119,86 @@ def segment(
     if out:
         _write(out, text)
     click.echo(text if as_json else _segment_table(scores))
+
+
+@command.command("recognize")
+@click.option(
+    "--gt",
+    "truth",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="CSV with the columns file,label, or a folder with a folder of clips a label.",
+)
+@click.option(
+    "--pred", "results", type=click.Path(path_type=Path), multiple=True, required=True, help="Result, or folder of results."
+)
+@click.option("--split", help="Judge the rows alone whose column 'split' says this.")
+@click.option("--model", help="Whose answers are judged, where results hold those of several models.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON to this file, too.")
+def recognize(
+    truth: Path, results: tuple[Path, ...], split: str | None, model: str | None, as_json: bool, out: Path | None
+) -> None:
+    """Top-1, top-5 and mean class accuracy of what videos show, with a row a class and who was taken for whom.
+
+    Results are the .json and .jsonl of vidpc recognize. They name their video: a clip is looked for by the end of its path. A
+    clip without a result counts as wrong. --pred can be given several times.
+    """
+    matched = match(read_truths(truth, split), predictions := read_answers(results, model))
+    labels = tuple(dict.fromkeys(label for prediction in predictions for label in prediction.labels))
+    judged, notes = judge(matched, labels)
+    scores = score_clips(judged, labels)
+    for note in notes:
+        click.echo(f"vidpc: warning: {printable(note)}", err=True)
+    record = {"model": predictions[0].model, "split": split, **_recognition_record(scores, labels), "warnings": notes}
+    text = json.dumps(record, indent=2, allow_nan=False)
+    if out:
+        _write(out, text)
+    click.echo(text if as_json else _recognition_table(scores, labels))
+
+
+def _recognition_record(scores: RecognitionScores, labels: tuple[str, ...]) -> dict[str, Any]:
+    columns = (scores.clips, scores.hits, scores.near, scores.found, scores.accuracies, scores.precisions)
+    rows = zip(scores.labels, *(column.tolist() for column in columns), strict=True)
+    figures = scores.figures().items()
+    return {
+        **{name: round(value, _DECIMALS) if isinstance(value, float) else value for name, value in figures},
+        "classes": [
+            {
+                "label": label,
+                "known": label in labels,
+                "clips": clips,
+                "hits": hits,
+                "hits_in_5": near,
+                "found": found,
+                "accuracy": None if clips == 0 else round(accuracy, _DECIMALS),
+                "precision": None if found == 0 else round(precision, _DECIMALS),
+            }
+            for label, clips, hits, near, found, accuracy, precision in rows
+        ],
+        "confusion": {"columns": [*scores.labels, None], "clips": scores.confusion.tolist()},
+    }
+
+
+def _recognition_table(scores: RecognitionScores, labels: tuple[str, ...]) -> str:
+    """A row a class, the most frequent mistakes, and the figures."""
+    figures = scores.figures()
+    rows = [["class", "clips", "hits", "found", "accuracy", "precision"]]
+    columns = (scores.clips, scores.hits, scores.found, scores.accuracies, scores.precisions)
+    for label, clips, hits, found, accuracy, precision in zip(scores.labels, *columns, strict=True):
+        shares = [f"{100 * accuracy:.1f}" if clips else "-", f"{100 * precision:.1f}" if found else "-"]
+        rows.append([printable(label), str(clips), str(hits), str(found), *shares])
+    mistakes = scores.mistakes()
+    lines = [_aligned(rows), *(f"{count} {printable(a)} taken for {printable(b)}" for a, b, count in mistakes[:_MISTAKES])]
+    if len(mistakes) > _MISTAKES:
+        lines.append(f"and {len(mistakes) - _MISTAKES} more kinds of mistakes: see --json")
+    top5 = f"  top-5 {100 * figures['top5']:.1f}" if len(labels) > FEW else ""
+    lines.append(
+        f"{figures['clips']} clips, {figures['classes_present']} classes, {figures['without_prediction']} without prediction  "
+        f"top-1 {100 * figures['top1']:.1f}{top5}  mean class accuracy {100 * figures['mean_class_accuracy']:.1f}  "
+        f"(always {printable(figures['majority_label'])}: {100 * figures['majority']:.1f})"
+    )
+    return "\n".join(lines)
 
 
 def _segment_record(scores: SegmentScores) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from vidpc.errors import OutputError, PresetError
+from vidpc.evaluation.recognition_files import read_answers
 from vidpc.outputs.actions import FORMATS, choose_format, open_actions
 from vidpc.outputs.captions import captions
 from vidpc.types import Actions, Segment, Window
@@ -89,6 +90,14 @@ def test_json_lines_are_header_windows_segments_video_and_end(tmp_path, action_h
     assert lines[6] == {"top": document["video"]["top"]}
     assert lines[7]["complete"] is True
     assert (lines[7]["window_count"], lines[7]["segment_count"]) == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson"])
+def test_evaluation_reads_back_what_was_written(tmp_path, action_header, windows, actions, name):
+    written(tmp_path / name, action_header, windows, actions)
+    (answer,) = read_answers([tmp_path / name], "camera")
+    assert (answer.source, answer.labels) == ("street.mp4", ("still", "pan left", "zoom in"))
+    assert answer.found == (("pan left", 0.63), ("zoom in", 0.21), ("still", 0.16))
 
 
 def test_csv_has_a_row_a_window_and_label(tmp_path, action_header, windows, actions):
