@@ -185,8 +185,8 @@ class Windows(Generic[P]):
     def _span(self, start_s: Fraction, end_s: Fraction, shown: list[Shown[P]]) -> Span[P]:
         self._given_start_s = start_s
         self._given += 1
-        repeated = [shown[-1]] * (self._rule.count - len(shown))
-        return Span(self._given - 1, start_s, min(end_s, self.end_s), (*shown, *repeated))
+        missing = self._rule.count - len(shown)  # of a video that is shorter than a window
+        return Span(self._given - 1, start_s, min(end_s, self.end_s), (*shown, *([self._shown()] * missing if missing else ())))
 
     def _time(self, start_s: Fraction, i: int) -> Fraction:
         return start_s + (self._rule.first + i * self._rule.spacing) * self._rule.window_s

@@ -213,29 +213,24 @@ class RecognizeTask:
 
     def samples(self, items: Iterable[Item]) -> Iterator[Sample | Opened[VideoInfo] | Aside | Closed]:
         """Each window as one sample; an input with a frame that cannot be converted ends there."""
-        failed = -1
+        stream, failed = 0, -1
         cutter: Windows[Picture] | Clips | None = None
         for item in items:
             if isinstance(item, Opened):
-                rate_fps = item.info.rate_fps
-                cutter = Windows(self.rule, self._picture, interval_s=1 / rate_fps if rate_fps else None)
-                stream = item.stream
+                stream, cutter = item.stream, self._windows(item.info)
                 yield item
-            elif stream == failed or cutter is None:
-                continue
+            elif cutter is None:  # an input that could not be opened, or what is left of one that failed
+                if isinstance(item, Closed) and item.stream != failed:
+                    yield item
             elif isinstance(item, Aside):
                 cutter = Clips(item.content, self._picture)
             else:
                 try:
-                    spans = cutter.add(item) if isinstance(item, Frame) else [] if item.error else cutter.end()
+                    yield from _cut(cutter, item, stream)
                 except SourceError as error:  # a picture that cannot be converted ends its own input alone
-                    failed = stream
+                    failed, cutter = stream, None
                     yield Closed(stream, error=error)
-                    continue
-                yield from (_sample(span, stream) for span in spans)
-                if isinstance(item, Closed):
-                    yield Aside(stream, cutter.end_s)
-                    yield replace(item, warnings=(*item.warnings, *_remarks(cutter)))
+                cutter = cutter if isinstance(item, Frame) else None
 
     def step(self, tensors: Mapping[str, Tensor], streams: Sequence[int], carry: None) -> tuple[dict[str, Tensor], None]:
         """What each model finds in clips [b views t h w 3]: scores f32[b labels], or logits where it combines those."""
@@ -270,6 +265,9 @@ class RecognizeTask:
                 if answer is not None and item.error is None:
                     yield ActionResult(item.stream, answer.actions(self.recognisers))
                 yield item
+
+    def _windows(self, info: VideoInfo) -> Windows[Picture]:
+        return Windows(self.rule, self._picture, interval_s=1 / info.rate_fps if info.rate_fps else None)
 
     def _picture(self, frame: Frame) -> Picture:
         """What the network sees of a frame: u8 or f32 [views crop crop 3]."""
@@ -354,6 +352,18 @@ def build_model(weights: WeightsFile) -> nn.Module:
         known = ", ".join(ARCHITECTURES)
         raise WeightsError(f"{weights.header.path}: weights of {name!r}, expected a recogniser of actions: {known}")
     return build(weights, name, *ARCHITECTURES[name])
+
+
+def _cut(cutter: "Windows[Picture] | Clips", item: Frame | Closed, stream: int) -> Iterator[Sample | Aside | Closed]:
+    """What a frame completes, or the end of the input: the time at which it ends stands before its Closed."""
+    if isinstance(item, Frame):
+        yield from (_sample(span, stream) for span in cutter.add(item))
+    elif item.error is not None:
+        yield item
+    else:
+        yield from (_sample(span, stream) for span in cutter.end())
+        yield Aside(stream, cutter.end_s)
+        yield replace(item, warnings=(*item.warnings, *_remarks(cutter)))
 
 
 def _sample(span: Span[Picture], stream: int) -> Sample:
