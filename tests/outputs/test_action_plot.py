@@ -79,6 +79,16 @@ def test_segments_are_bars_below_in_the_colour_of_their_label(fight):
     assert len(np.unique(rows[below])) == 18
 
 
+def test_the_axis_reaches_the_end_of_a_segment_behind_the_last_window(fight):
+    """The window ends at 3 of 4 seconds, and so does its curve."""
+    picture = draw_plot(
+        filled(fight, (0, 3, [0.75, 0.25])), answer(Segment("fight", "no fight", Fraction(0), Fraction(4), 0.75))
+    )
+    rows, columns = where(picture, FIRST)
+    assert abs(columns[rows < FOOT].max() - (LEFT + 840)) <= 3
+    assert RIGHT - 3 <= columns[rows > FOOT + 5].max() <= RIGHT
+
+
 def test_labels_with_segments_come_first_then_those_with_the_highest_scores(action_header):
     model = ModelInfo("many", "timesformer", "ab" * 32, "MIT", tuple("abcdefghijkl"))
     header = replace(action_header, models=(model,))

@@ -24,18 +24,28 @@ def timeline(action_header, windows):
 
 @pytest.mark.parametrize(
     ("time", "expected"),
-    [("-1/10", None), ("0", 0), ("1", 0), ("1499/1000", 0), ("3/2", 0), ("1501/1000", 1), ("29/10", 1), ("3", None)],
+    [
+        ("-1/10", None),
+        ("0", 0),
+        ("1", 0),
+        ("1499/1000", 0),
+        ("3/2", 0),
+        ("1501/1000", 1),
+        ("29/10", 1),
+        ("39/10", 1),
+        ("4", None),
+    ],
 )
 def test_the_window_with_the_nearest_middle_answers(timeline, time, expected):
-    """Windows 0..2 and 1..3 have their middles at 1 and 2."""
+    """Windows 0..2 and 1..3 have their middles at 1 and 2; the last one answers for one more second behind it."""
     assert timeline.at(Fraction(time)) == expected
 
 
 def test_no_window_answers_in_a_gap(action_header):
     timeline = Timeline(action_header)
     for number in (0, 1):
-        timeline.add(window(number, 4 * number, 4 * number + 1, [1, 0, 0], [1, 0]))
-    assert [timeline.at(Fraction(time)) for time in (0, 1, 2, 4, 5)] == [0, None, None, 1, None]
+        timeline.add(window(number, 4 * number, Fraction(4 * number + 1), [1, 0, 0], [1, 0]))
+    assert [timeline.at(Fraction(time)) for time in (0, 1, 2, 4, 5, 6)] == [0, None, None, 1, 1, None]
 
 
 def test_a_short_window_answers_where_a_long_one_is_farther(action_header):

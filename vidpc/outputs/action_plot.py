@@ -105,7 +105,7 @@ def plot_actions(target: str | Path, timeline: Timeline, actions: Actions, *, ov
 def draw_plot(timeline: Timeline, actions: Actions) -> U8:
     """The picture u8[h w 3]."""
     panels = _panels(timeline, actions)
-    axis = _axis(timeline)
+    axis = _axis(timeline, actions)
     height = panels[-1].bottom + _FOOT
     fine = Image.new("RGB", (_WIDTH * _FINE, height * _FINE), _BACKGROUND)
     pen = ImageDraw.Draw(fine)
@@ -150,12 +150,14 @@ def _panels(timeline: Timeline, actions: Actions) -> list[_Panel]:
     return panels
 
 
-def _axis(timeline: Timeline) -> _Axis:
+def _axis(timeline: Timeline, actions: Actions) -> _Axis:
+    """From the first window to the end of the last one, or of the segments: they may reach the video's very end."""
     if not len(timeline):
         return _Axis(0.0, 1.0)
     spans_s = timeline.spans_s
-    start_s, end_s = float(spans_s[:, 0].min()), float(spans_s[:, 1].max())
-    return _Axis(start_s, max(end_s, start_s + 1e-3))
+    start_s = float(spans_s[:, 0].min())
+    ends_s = [float(spans_s[:, 1].max()), *(float(segment.end_s) for segment in actions.segments)]
+    return _Axis(start_s, max(*ends_s, start_s + 1e-3))
 
 
 def _scaled(*points: tuple[float, float]) -> list[tuple[float, float]]:

@@ -46,11 +46,17 @@ class Timeline:
         return np.stack([np.array(self._starts), np.array(self._ends)], axis=1)
 
     def at(self, time_s: Fraction) -> int | None:
-        """The window that answers for a time: of those that cover it the one whose middle is nearest. None where none does."""
+        """The window that answers for a time: of those that cover it the one whose middle is nearest. None where none does.
+
+        The last window also answers for up to half its length behind it: it need not reach the very end of a video.
+        """
         time = float(time_s)
         reach = range(bisect_left(self._middles, time - self._reach_s), bisect_right(self._middles, time + self._reach_s))
         near = [number for number in reach if self._starts[number] <= time < self._ends[number]]
-        return min(near, key=lambda n: abs(self._middles[n] - time)) if near else None
+        if near:
+            return min(near, key=lambda number: abs(self._middles[number] - time))
+        is_rest = len(self) and self._ends[-1] <= time < self._ends[-1] + (self._ends[-1] - self._starts[-1]) / 2
+        return len(self) - 1 if is_rest else None
 
     def best(self, window: int, model: int) -> tuple[int, float]:
         """The label that ``model`` is surest of in a window, and its score."""
