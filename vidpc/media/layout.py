@@ -91,13 +91,15 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
     """The boxes of a span, as long as their lengths make sense."""
     position = start
     for _ in range(_MAX_BOXES):
+        if position >= end:  # a raw H.264 stream begins like a box of 2**63 bytes, where no file can be read
+            return
         file.seek(position)
         header = file.read(16)
         length, content = int.from_bytes(header[:4]), 8
         if length == 1:
             length, content = int.from_bytes(header[8:]), 16
         length = length or end - position
-        if len(header) < 8 or length < content or position >= end:
+        if len(header) < 8 or length < content:
             return
         yield _Box(header[4:8], position + content, position + length)
         position += length

@@ -15,7 +15,9 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from vidpc.errors import DecodeError, PresetError, SourceError, WeightsError, unknown_name
+from vidpc.models.motion_timesformer import MotionTimeSformer, MotionTimeSformerConfig
 from vidpc.models.timesformer import TimeSformer, TimeSformerConfig
+from vidpc.models.vidtr import CompactVidTr, CompactVidTrConfig, VidTr, VidTrConfig
 from vidpc.ops import clip
 from vidpc.ops.clip_sampling import RATED_FPS, Sampling, clip_indices
 from vidpc.presets import CLIP_RESIZE_RULES, SAMPLING_RULES, RecognizeConfig
@@ -43,6 +45,14 @@ Picture = clip.Pixels  # [views crop crop 3]
 
 ARCHITECTURES: dict[str, tuple[Callable[[Any], nn.Module], Callable[..., Any]]] = {
     "timesformer": (TimeSformer, TimeSformerConfig),
+    "motion-timesformer": (MotionTimeSformer, MotionTimeSformerConfig),
+    "vidtr": (VidTr, VidTrConfig),
+    "cvidtr": (CompactVidTr, CompactVidTrConfig),
+}
+# Networks that take clips of one kind alone: their pictures, and the side of those.
+_ONLY_CLIPS: dict[str, Callable[[Any], tuple[int, int]]] = {
+    "vidtr": lambda config: (config.frames, config.size[0]),
+    "cvidtr": lambda config: (config.frames, config.size[0]),
 }
 LEAST_WINDOW_S = Fraction(1, 10)
 LEAST_HOP_S = Fraction(1, 100)
@@ -149,7 +159,7 @@ class Recogniser:
 
     config: RecognizeConfig
     info: ModelInfo
-    model: nn.Module
+    model: Any
     look: Look
     logits: tuple[int, ...]
     kept: tuple[int, ...]
@@ -160,12 +170,15 @@ class Recogniser:
         header = weights.header
         look = Look.of(header.input).changed(config)
         logits, classes = header.logits, len(header.labels)
-        if len(logits) != classes or len(set(logits)) != classes or not classes:
-            raise WeightsError(f"{header.path}: {classes} labels for the logits {list(logits)[:8]} …")
+        model = build_model(weights)
+        _check_fit(model.config, look, header.architecture, owner=config.weights)
+        outputs: int = model.config.classes
+        if len(logits) != classes or not classes or not all(0 <= logit < outputs for logit in logits):
+            raise WeightsError(f"{header.path}: {classes} labels for {len(logits)} of {outputs} logits")
         kept = [i for i, label in enumerate(header.labels) if not names or label in names]
         labels = tuple(names.get(header.labels[i], header.labels[i]) for i in kept)
         info = ModelInfo(config.weights, header.architecture, weights.sha256, header.licence, labels)
-        return cls(config, info, build_model(weights), look, logits, tuple(kept))
+        return cls(config, info, model, look, logits, tuple(kept))
 
     @property
     def thresholds(self) -> Thresholds:
@@ -345,13 +358,25 @@ class Clips:
         return []
 
 
-def build_model(weights: WeightsFile) -> nn.Module:
-    """The recogniser that ``weights`` describe. Raises ``WeightsError``."""
+def build_model(weights: WeightsFile) -> Any:
+    """The network (a ``nn.Module`` with its ``config``) that ``weights`` describe. Raises ``WeightsError``."""
     name = weights.header.architecture
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise WeightsError(f"{weights.header.path}: weights of {name!r}, expected a recogniser of actions: {known}")
     return build(weights, name, *ARCHITECTURES[name])
+
+
+def _check_fit(config: Any, look: Look, architecture: str, *, owner: str) -> None:
+    """Raises ``PresetError`` for clips that the network cannot take."""
+    frames, crop = _ONLY_CLIPS.get(architecture, lambda _: (look.frames, look.crop))(config)
+    if (frames, crop) != (look.frames, look.crop):
+        raise PresetError(
+            f"{owner}: {look.frames} pictures of {look.crop}x{look.crop}, expected {frames} of {crop}x{crop}: this "
+            "network takes no others"
+        )
+    if look.crop % getattr(config, "patch", 1):
+        raise PresetError(f"{owner}: crop is {look.crop}, expected a multiple of the network's patch of {config.patch}")
 
 
 def _cut(cutter: "Windows[Picture] | Clips", item: Frame | Closed, stream: int) -> Iterator[Sample | Aside | Closed]:
