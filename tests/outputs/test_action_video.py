@@ -141,6 +141,13 @@ def test_a_span_is_rendered_as_a_span(tmp_path, timeline):
     assert [frame.time_s for frame in shown(tmp_path / "out.mkv")] == [Fraction(k, 25) for k in range(5)]
 
 
+def test_a_span_without_frames_is_said(tmp_path, timeline):
+    source = write_video(tmp_path / "in.mp4", Clip(count=5))
+    reading = ReadOptions(start_s=Fraction(9))
+    warnings = render_actions(tmp_path / "out.mp4", Source(str(source)), timeline, reading=reading)
+    assert warnings == (f"there is no frame in {tmp_path / 'out.mp4'}",)
+
+
 def test_a_video_that_exists_is_kept(tmp_path, timeline):
     source = write_video(tmp_path / "in.mp4")
     (tmp_path / "out.mp4").write_text("mine")

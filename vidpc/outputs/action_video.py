@@ -112,6 +112,7 @@ def render_actions(
         with open_source(source, replace(reading, stride=1, rate_fps=None)) as video:
             sound = source.name if source.kind == "file" else None
             writer = VideoWriter(target, video.info, sound_from=sound, start_s=reading.start_s, end_s=reading.end_s)
+            count = 0
             with writer:
                 for count, frame in enumerate(video.frames(), 1):
                     window = timeline.at(frame.time_s)
@@ -121,7 +122,7 @@ def render_actions(
                         on_frame(count)
     except SourceError as error:
         raise OutputError(f"cannot write {shown(target)}: its source could not be read a second time: {error}") from error
-    return tuple(writer.warnings)
+    return (*writer.warnings, *(() if count else (f"there is no frame in {shown(target)}",)))
 
 
 def readings_of(timeline: Timeline, window: int) -> tuple[Reading, ...]:
