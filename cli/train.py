@@ -9,7 +9,7 @@ import click
 
 from vidpc.errors import OutputError, PresetError
 
-from .options import device, setting
+from .options import choice_option, device, setting
 
 _FIGURES = {"step": "{step:>6}  loss {total:.3f}  {s:.2f} s a step", "check": "{step:>6}  AP50 {ap50:.3f}  AP {ap:.3f}"}
 
@@ -138,6 +138,67 @@ def segment(**options: Any) -> None:
     click.echo(f"{options['out']}  sha256 {digest}")
 
 
+@command.command("recognize")
+@click.option(
+    "--data", type=click.Path(path_type=Path), multiple=True, help="Table of clips (.csv), or folder with a folder a label."
+)
+@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@choice_option("--split", ("train", "all"), default="train", show_default=True, help="Clips of --data to learn from.")
+@click.option(
+    "--scenes",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Videos that simulated camera moves go over (with simulated=N).",
+)
+@click.option(
+    "--recipe",
+    required=True,
+    metavar="NAME|FILE",
+    help="Settings of the run: fight.train, interactions.train, camera.train, or yours.",
+)
+@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
+@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
+@click.option("--init", metavar="NAME|FILE", help="Weights to begin with, built in, fetched or a file; their head is replaced.")
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    default="runs/recognize",
+    show_default=True,
+    help="Log, checkpoint, clips.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
+@click.option("--folds", type=click.IntRange(min=0), help="Cross-validate over groups instead: N folds, 0 for one a group.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Weights file to write; with --folds figures (.json)."
+)
+@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
+@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+def recognize(**options: Any) -> None:
+    """Train a recogniser of what happens in clips, for `vidpc recognize`.
+
+    \b
+    A .csv has columns file (seen from its folder) and label and, if wanted, split (train, val) and group: clips of one
+    source. --init with --set learns=head trains a new head on published weights, --set layer_decay=0.75 all of them with
+    less change in the first blocks. The run's folder holds the decoded clips, log.jsonl and checkpoint.pt.
+    """
+    _refuse_to_replace(options)
+    from vidpc.training import recognize as training
+
+    named = {name: options[name] for name in ("data", "val", "init", "split", "folder")}
+    run = training.prepare(options["recipe"], _overrides(options), scene=options["scenes"], **named)
+    if options["folds"] is not None:
+        for line in training.crossed(run, options["folds"], resume=options["resume"]):
+            _say_recogniser(line)
+        options["out"].write_text(json.dumps(line, indent=2) + "\n", encoding="utf-8")
+        return
+    for line in training.carry_out(run, resume=options["resume"]):
+        _say_recogniser(line)
+    digest = training.finish(options["out"], run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
+
+
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path), metavar="WEIGHTS")
 @click.option("--val", type=click.Path(path_type=Path), multiple=True, required=True, help="Labels to measure on.")
@@ -202,3 +263,14 @@ def _say_objects(line: Mapping[str, Any]) -> None:
         click.echo(_FIGURES["step"].format(**line), err=True)
     elif "accuracy" in line:
         click.echo(f"{line['step']:>6}  accuracy {line['accuracy']:.3f}", err=True)
+
+
+def _say_recogniser(line: Mapping[str, Any]) -> None:
+    """The same of a recogniser, of single runs and of folds; the figures at the end on stdout."""
+    if line["event"] == "step":
+        click.echo(_FIGURES["step"].format(**line), err=True)
+    elif "accuracy" in line:
+        where = f"fold {line['fold']:>2}" if "fold" in line else f"{line.get('step', ''):>6}"
+        click.echo(f"{where}  accuracy {line['accuracy']:.3f} of {line['clips']} clips", err=True)
+        if line["event"] == "end":
+            click.echo(json.dumps({key: value for key, value in line.items() if key not in ("event", "step")}))

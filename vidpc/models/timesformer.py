@@ -152,7 +152,7 @@ class TimeSformer(nn.Module):
         if config.attention != "space_only":
             self.time_embed = nn.Parameter(torch.zeros(1, config.frames, config.width))
         block = DividedBlock if config.attention == "divided_space_time" else Block
-        shares = torch.linspace(0, config.drop_path, config.depth).tolist()
+        shares = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
         self.blocks = nn.ModuleList(block(config, share) for share in shares)
         self.norm = nn.LayerNorm(config.width, eps=_EPS)
         self.head = nn.Linear(config.width, config.classes)
@@ -177,24 +177,32 @@ class TimeSformer(nn.Module):
 
     def features(self, clips: Tensor) -> Tensor:
         """What the head sees of ``clips``: the normed class token, f32[b width]."""
-        b, _, frames = clips.shape[:3]
-        x = self.tokens(clips)
+        return self.encode(self.patches(clips))[:, 0]
+
+    def patches(self, clips: Tensor) -> Tensor:
+        """The patches of every picture of ``clips`` f32[b c t h w], embedded: f32[b t d rows columns]."""
+        pictures = rearrange(clips, "b c t h w -> (b t) c h w")
+        return self.patch_embed(pictures).unflatten(0, (len(clips), clips.shape[2]))
+
+    def encode(self, patches: Tensor) -> Tensor:
+        """Embedded patches f32[b t d rows columns] through all blocks and the last norm: f32[b 1+n*t d], class token first."""
+        b, frames = patches.shape[:2]
+        x = self._tokens(patches)
         for block in self.blocks:
             x = block(x, frames)
         if self.config.attention == "space_only":
             x = rearrange(x, "(b t) n d -> b t n d", b=b).mean(dim=1)
-        return self.norm(x)[:, 0]
+        return self.norm(x)
 
-    def tokens(self, clips: Tensor) -> Tensor:
-        """The embedded clips: f32[b 1+n*t d], or f32[b*t 1+n d] where pictures never meet."""
-        frames = clips.shape[2]
-        patches = self.patch_embed(rearrange(clips, "b c t h w -> (b t) c h w"))  # f32[b*t d h w]
+    def _tokens(self, patches: Tensor) -> Tensor:
+        """With place, time and the class token: f32[b 1+n*t d], or f32[b*t 1+n d] where pictures never meet."""
+        frames = patches.shape[1]
         place = self._place_embedding(patches.shape[-2], patches.shape[-1])
-        patches, first = patches.flatten(2).transpose(1, 2) + place[:, 1:], self.cls_token + place[:, :1]
+        tokens, first = rearrange(patches, "b t d h w -> (b t) (h w) d") + place[:, 1:], self.cls_token + place[:, :1]
         if self.config.attention != "space_only":
-            patches = rearrange(patches, "(b t) n d -> b n t d", t=frames) + self._time_embedding(frames)
-            patches = patches.flatten(1, 2)
-        return torch.cat([first.expand(len(patches), -1, -1), patches], dim=1)
+            tokens = rearrange(tokens, "(b t) n d -> b n t d", t=frames) + self._time_embedding(frames)
+            tokens = tokens.flatten(1, 2)
+        return torch.cat([first.expand(len(tokens), -1, -1), tokens], dim=1)
 
     def _place_embedding(self, rows: int, columns: int) -> Tensor:
         """The embedding of the class token and of every place of this grid: nearest in two dimensions."""

@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,11 +17,14 @@ Model = TypeVar("Model", bound=nn.Module)
 class State(Generic[Model]):
     """The network, its averaged weights, its optimizer and the step. Whatever else a run sets here is saved as well."""
 
-    def __init__(self, model: Model, parameters: Iterable[nn.Parameter], *, rate: float, weight_decay: float) -> None:
+    def __init__(
+        self, model: Model, parameters: Mapping[float, Sequence[nn.Parameter]], *, rate: float, weight_decay: float
+    ) -> None:
+        """``parameters`` are those that learn, by their share of the learning rate."""
         self.step = 0
         self.model = model
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(_groups(list(parameters), weight_decay), lr=rate)
+        self.optimizer = torch.optim.AdamW(_groups(parameters, weight_decay), lr=rate)
 
     def save(self, path: Path) -> None:
         """Write all of it beside ``path`` and move it there in one go."""
@@ -57,9 +60,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return saved
 
 
-def _groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+def _groups(parameters: Mapping[float, Sequence[nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices and kernels alone."""
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": chosen, "weight_decay": decay, "pace": pace}
+        for pace, group in parameters.items()
+        for chosen, decay in (([p for p in group if p.ndim > 1], weight_decay), ([p for p in group if p.ndim <= 1], 0.0))
+        if chosen
     ]

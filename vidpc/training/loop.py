@@ -48,7 +48,7 @@ class TrackState(State[TransTrack]):
         torch.manual_seed(recipe.seed)
         model = TransTrack(recipe.model()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         heads = TrainingHeads(recipe.width).to(device)
-        parameters = [*model.parameters(), *heads.parameters()]
+        parameters = {1.0: [*model.parameters(), *heads.parameters()]}
         super().__init__(model, parameters, rate=recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.heads = heads
 

@@ -19,8 +19,8 @@ from vidpc.tasks.classify import Look, build_model, views
 from vidpc.training import shapes
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.object_views import ViewOptions, view
-from vidpc.training.point_loop import Schedule, Trainee, train
 from vidpc.training.shapes import Shapes
+from vidpc.training.trainee import Schedule, Trainee, train
 
 LOOK = Look(points=1024, centre="box", up="z")
 

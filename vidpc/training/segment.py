@@ -17,10 +17,10 @@ from vidpc.ops.point_features import features_width
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.made_rooms import made_rooms
 from vidpc.training.point_batches import Draw, PointBatch, to_batch
-from vidpc.training.point_loop import Trainee, train
 from vidpc.training.scans import UNLABELLED, Scan, load, one_a_voxel, tiles
 from vidpc.training.segment_losses import class_weights, point_losses
 from vidpc.training.segment_recipe import SegmentRecipe
+from vidpc.training.trainee import Trainee, train
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from vidpc.errors import PresetError
 from vidpc.ops.point_features import check_names
-from vidpc.training.point_loop import Schedule
 from vidpc.training.scan_views import ViewOptions
+from vidpc.training.trainee import Schedule
 
 
 @dataclass(frozen=True, slots=True)

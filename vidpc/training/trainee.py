@@ -1,4 +1,4 @@
-"""The training loop of networks on point clouds: seeded, resumable, with averaged weights and a log of JSON lines.
+"""The training loop of classifiers and segmenters: seeded, resumable, with averaged weights and a log of JSON lines.
 
 What is trained comes as a `Trainee`: how a batch is drawn, what is lost on it, how it is measured. The batch of step t is
 drawn from a generator of its own, so that a resumed run sees what it would have seen.
@@ -58,13 +58,14 @@ class Trainee(Generic[Batch]):
     draw: Callable[[np.random.Generator], Batch]
     losses: Callable[[nn.Module, Batch], Mapping[str, Tensor]]  # parts, which are summed
     measure: Callable[[nn.Module], Mapping[str, Any]] | None = None
+    pace: Callable[[str], float] | None = None  # a parameter's share of the learning rate, by its name; 0: it stays as it is
 
 
 def train(trainee: Trainee[Batch], schedule: Schedule, folder: Path, *, resume: bool = False) -> Iterator[dict[str, Any]]:
     """Train to ``schedule.steps``, yielding what the log says; at the end ``checkpoint.pt`` is complete in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     model = trainee.model
-    state = State(model, model.parameters(), rate=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    state = State(model, paced(model, trainee.pace), rate=schedule.learning_rate, weight_decay=schedule.weight_decay)
     if resume:
         state.load(folder / "checkpoint.pt")
     with (folder / "log.jsonl").open("a" if resume else "w") as log:
@@ -99,7 +100,7 @@ def _lines(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module],
 def update(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module], batch: Batch) -> dict[str, float]:
     """One step on a batch; the parts of its loss, their sum and the gradient's norm."""
     for group in state.optimizer.param_groups:
-        group["lr"] = schedule.rate_at(state.step)
+        group["lr"] = schedule.rate_at(state.step) * group["pace"]
     state.model.train()
     torch.manual_seed(schedule.seed * 1_000_003 + state.step)  # of dropout
     parts = trainee.losses(state.model, batch)
@@ -112,6 +113,17 @@ def update(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module],
     state.step += 1
     state.follow(schedule.average)
     return {**{name: float(part.detach()) for name, part in parts.items()}, "total": float(total.detach()), "norm": float(norm)}
+
+
+def paced(model: nn.Module, pace: Callable[[str], float] | None) -> dict[float, list[nn.Parameter]]:
+    """The parameters that learn, by their share of the learning rate; the others are frozen."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        share = 1.0 if pace is None else pace(name)
+        parameter.requires_grad_(share > 0)
+        if share > 0:
+            groups.setdefault(share, []).append(parameter)
+    return groups
 
 
 def _batches(trainee: Trainee[Batch], schedule: Schedule, start: int) -> Generator[Batch, None, None]:

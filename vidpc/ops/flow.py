@@ -1,0 +1,82 @@
+"""Dense optical flow that costs little: pyramidal Lucas-Kanade on locally normalised luma.
+
+B. Lucas and T. Kanade, An Iterative Image Registration Technique with an Application to Stereo Vision (1981), in the inverse
+form of S. Baker and I. Matthews (2004): the gradients of the first picture serve every iteration. It is meant as the motion
+input of a small network: displacements of a few pixels of a small picture, averaged over cells.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STRIDE = 4  # pixels of a picture to a cell of its flow
+LEVELS = 3  # the finest works at half of the pictures' size, each further one at half of the one before
+ITERATIONS = 2  # at each level
+_WINDOW = 5  # side of the neighbourhood that moves as one, in pixels of a level
+_LARGEST_STEP = 1.0  # of an iteration, in pixels of a level: larger ones come from the coarser levels or are mistakes
+_FLOOR = 0.02  # of the gradients' second moments, on values of deviation 1: below it there is nothing to follow
+_FLAT = 0.02  # of the local deviation of luma in 0..1: below it a place is flat
+
+
+def optical_flow(luma: Tensor) -> Tensor:
+    """f32[b t h w] luma in 0..1 -> f32[b t-1 2 h/4 w/4]: where each cell of 4 x 4 pixels moves to in the next picture.
+
+    Displacements are (x, y) in pixels of the given pictures. ``h`` and ``w`` are multiples of 16.
+    """
+    b, t, h, w = luma.shape
+    pyramid = _pyramid(luma.reshape(b * t, 1, h, w))
+    flow = luma.new_zeros(b * (t - 1), 2, 1, 1)
+    for level in reversed(pyramid):
+        size = level.shape[-2:]
+        frames = level.unflatten(0, (b, t))
+        flow = 2 * F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
+        flow = _refine(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1), flow)
+    cells: Tensor = F.avg_pool2d(flow, 2) * 2  # the finest level has half of the pictures' size
+    return cells.unflatten(0, (b, t - 1))
+
+
+def _pyramid(frames: Tensor) -> list[Tensor]:
+    """Locally normalised pictures, the finest first."""
+    levels = []
+    for _ in range(LEVELS):
+        frames = F.avg_pool2d(frames, 2)
+        levels.append(_normalized(frames))
+    return levels
+
+
+def _normalized(frames: Tensor) -> Tensor:
+    """Without the local mean and of local deviation 1: changes of light move nothing."""
+    mean = _smooth(frames, 9)
+    centred = frames - mean
+    return centred / (_smooth(centred * centred, 9).sqrt() + _FLAT)
+
+
+def _refine(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
+    """``flow`` f32[n 2 h w] improved by a few Gauss-Newton steps of every neighbourhood."""
+    padded = F.pad(first, (1, 1, 1, 1), mode="replicate")
+    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    gradients = torch.cat([dx, dy], dim=1)
+    xx, yy, xy = _smooth(torch.cat([dx * dx, dy * dy, dx * dy], dim=1), _WINDOW).split(1, dim=1)
+    xx, yy = xx + _FLOOR, yy + _FLOOR
+    determinant = xx * yy - xy * xy
+    for _ in range(ITERATIONS):
+        error = warp(second, flow) - first
+        ex, ey = _smooth(gradients * error, _WINDOW).split(1, dim=1)
+        step = torch.cat([yy * ex - xy * ey, xx * ey - xy * ex], dim=1) / determinant
+        flow = flow - step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    return _smooth(flow, 3)
+
+
+def warp(frames: Tensor, flow: Tensor) -> Tensor:
+    """f32[n c h w] read at every pixel's place plus its ``flow`` f32[n 2 h w] (x, y): bilinear, the border repeats."""
+    h, w = frames.shape[-2:]
+    x, y = (torch.arange(side, device=flow.device, dtype=flow.dtype) for side in (w, h))
+    across, down = x + flow[:, 0] + 0.5, y[:, None] + flow[:, 1] + 0.5
+    grid = torch.stack([across * (2 / w) - 1, down * (2 / h) - 1], dim=-1)
+    return F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _smooth(x: Tensor, side: int) -> Tensor:
+    """The mean over a square of that side; at the border over the part that is there."""
+    return F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False)
