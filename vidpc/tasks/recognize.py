@@ -123,7 +123,8 @@ class Look:
             raise PresetError(f"no clips are made like this: {self}")
         if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
             raise PresetError(f"mean {self.mean}, std {self.std}: expected three values each, and none of std 0")
-        if not 1 <= self.frames <= 512 or not 8 <= self.crop <= self.short_side <= 2048:
+        whole = all(isinstance(size, int) for size in (self.frames, self.crop, self.short_side))
+        if not whole or not 1 <= self.frames <= 512 or not 8 <= self.crop <= self.short_side <= 2048:
             raise PresetError(
                 f"frames {self.frames}, crop {self.crop}, short_side {self.short_side}: expected 1 to 512 pictures, and "
                 "8 <= crop <= short_side <= 2048"
@@ -177,6 +178,7 @@ class Recogniser:
             raise WeightsError(f"{header.path}: {classes} labels for {len(logits)} of {outputs} logits")
         kept = [i for i, label in enumerate(header.labels) if not names or label in names]
         labels = tuple(names.get(header.labels[i], header.labels[i]) for i in kept)
+        _check_told(names, labels)
         info = ModelInfo(config.weights, header.architecture, weights.sha256, header.licence, labels)
         return cls(config, info, model, look, logits, tuple(kept))
 
@@ -403,6 +405,12 @@ def _check_names(names: Mapping[str, str], weights: Sequence[WeightsFile]) -> No
     for name in names:
         if name not in known:
             raise PresetError(unknown_name("label", name, known))
+
+
+def _check_told(names: Mapping[str, str], labels: Sequence[str]) -> None:
+    for name in names.values():
+        if labels.count(name) > 1:
+            raise PresetError(f"two labels would be told as {name!r}: give each a name of its own")
 
 
 def _check_shared(found: Sequence[Recogniser]) -> None:
