@@ -70,7 +70,7 @@ def test_every_row_says_where_its_weights_come_from(entry):
     assert bool(entry.builtin) != bool(entry.urls)
     for url in entry.urls:
         assert urlparse(url).scheme == "https"
-    assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
+    assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == (4 if entry.layout == "torchvision" else 32)
 
 
 @pytest.mark.parametrize("entry", [e for e in registry.entries().values() if e.builtin], ids=lambda entry: entry.id)
@@ -129,6 +129,24 @@ def test_download_that_changed_since_it_was_recorded_is_refused(entry, served):
 def test_published_hash_is_held_against_the_download(entry, served):
     with pytest.raises(WeightsError, match=r"expected 00.* \(published\)"):
         store.pull(dataclasses.replace(entry, sha256="00" * 32))
+
+
+def test_the_published_beginning_of_a_hash_is_enough(entry, served, published):
+    known = dataclasses.replace(entry, sha256=hashlib.sha256(published).hexdigest()[:8])
+    assert store.pull(known).published
+    assert store.verify(known) == hashlib.sha256(published).hexdigest()
+    with pytest.raises(WeightsError, match=r"expected 01234567 \(published\)"):
+        store.verify(dataclasses.replace(entry, sha256="01234567"))
+
+
+def test_questions_behind_an_address_are_no_part_of_the_name():
+    assert registry.find("timesformer-k400").download_name == "TimeSformer_divST_8x32_224_K400.pyth"
+
+
+def test_lists_of_classes_are_those_of_their_data_sets():
+    counts = {name: len(entry.labels) for name, entry in registry.entries().items() if entry.task == "recognize"}
+    assert (counts["timesformer-k400"], counts["timesformer-k600"], counts["timesformer-ssv2"]) == (400, 600, 174)
+    assert registry.find("timesformer-ssv2").labels[16] == "Holding something"
 
 
 def test_converted_file_of_another_download_is_noticed(entry, served, tmp_path):

@@ -1,7 +1,7 @@
 """Published checkpoints into weights files.
 
-A PyTorch checkpoint is a pickle, and unpickling can run any code. Only tensors, plain containers and the namespace of
-training options that released checkpoints carry are let through, unless the caller says that the file is to be trusted.
+A PyTorch checkpoint is a pickle, and unpickling can run any code. Only tensors, plain containers and the training options
+that released checkpoints carry are let through, unless the caller says that the file is to be trusted.
 """
 
 import argparse
@@ -10,13 +10,14 @@ import pickle
 import struct
 import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidpc.errors import WeightsError, unknown_name
 
-from . import files, pct, point_transformer, transtrack
+from . import files, pct, point_transformer, timesformer, torchvision_video, transtrack, vidtr
 
 if TYPE_CHECKING:
     import torch
@@ -29,10 +30,18 @@ LAYOUTS: dict[str, Converter] = {
     "pct": pct.convert,
     "point-transformer": point_transformer.convert,
     "pointcept-ptv1": point_transformer.convert_pointcept,
+    "timesformer": timesformer.convert,
+    "timesformer-hf": timesformer.convert_hugging_face,
+    "timesformer-image": timesformer.convert_image,
+    "vidtr": vidtr.convert,
+    "torchvision": torchvision_video.convert,
 }
 
 # Where training programs put a network's entries beside their own state.
-_WRAPPERS = ("model", "state_dict")
+_WRAPPERS = ("model", "state_dict", "model_state")
+
+# What released checkpoints hold beside tensors, and what it becomes: yacs' settings of VidTr are dictionaries at heart.
+_SETTINGS: list[Any] = [argparse.Namespace, (OrderedDict, "yacs.config.CfgNode")]
 
 # What a damaged checkpoint can make zipfile and torch.load raise. UnpicklingError is what a forbidden one raises.
 _DAMAGE = (
@@ -87,7 +96,7 @@ def _unpickle(path: Path, *, allow_pickle: bool) -> Any:
             warnings.simplefilter("ignore")  # torch warns of what it reads or refuses right after
             if allow_pickle:
                 return torch.load(path, map_location="cpu", weights_only=False)
-            with torch.serialization.safe_globals([argparse.Namespace]):
+            with torch.serialization.safe_globals(_SETTINGS):
                 return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = next((f" ({line.strip()})" for line in str(error).splitlines() if "GLOBAL" in line), "")

@@ -11,6 +11,7 @@ from typing import Any
 
 from vidpc.errors import WeightsError, unknown_name
 
+from .class_names import named_list
 from .files import WeightsFile, read
 
 VIDPC_LAYOUT = "vidpc"
@@ -18,7 +19,10 @@ VIDPC_LAYOUT = "vidpc"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of ``registry.toml``. ``sha256`` and ``size_bytes`` are those of the file at the addresses, or built in."""
+    """One row of ``registry.toml``. ``sha256``, or its first digits, and ``size_bytes`` are those of the file at the addresses,
+
+    or built in.
+    """
 
     id: str
     task: str
@@ -36,7 +40,7 @@ class Entry:
     @property
     def download_name(self) -> str:
         """The name of the file at the addresses."""
-        return self.urls[0].rpartition("/")[2]
+        return self.urls[0].partition("?")[0].rpartition("/")[2]
 
 
 @cache
@@ -111,5 +115,9 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     for key in row:
         if key not in known:
             raise WeightsError(f"registry.toml: {row.get('id')}: {unknown_name('key', key, known)}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    labels = row.get("labels")
+    named = {"labels": named_list(labels)} if isinstance(labels, str) else {}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in {**row, **named}.items()
+    }
     return Entry(**values)
