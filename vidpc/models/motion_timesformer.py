@@ -108,8 +108,12 @@ class MotionTimeSformer(nn.Module):
 
     def tokens(self, middles: Tensor, cells: Tensor, colours: Tensor | None = None) -> Tensor:
         """The class token and every place of every tube, f32[b 1+n*t width]."""
+        return self.trunk.encode(self.embedded(middles, cells, colours))
+
+    def embedded(self, middles: Tensor, cells: Tensor, colours: Tensor | None) -> Tensor:
+        """Colour and motion of every place of every tube, f32[b t width rows columns]."""
         seen = self.trunk.patches(rearrange((middles - _GREY) / _DEVIATION, "b t c h w -> b c t h w"))
         if colours is not None:
             seen = seen * colours[:, None, None, None, None]
         motion = self.motion_embed(self.motion_drop(self.motion_norm(cells.flatten(0, 1))))
-        return self.trunk.encode(seen + motion.unflatten(0, cells.shape[:2]))
+        return seen + motion.unflatten(0, cells.shape[:2])

@@ -31,8 +31,9 @@ def optical_flow(luma: Tensor) -> Tensor:
         frames = level.unflatten(0, (b, t))
         flow = 2 * F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
         flow = _refine(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1), flow)
-    cells: Tensor = F.avg_pool2d(flow, 2) * 2  # the finest level has half of the pictures' size
-    return cells.unflatten(0, (b, t - 1))
+    cells = F.avg_pool2d(flow, 2) * 2  # the finest level has half of the pictures' size
+    found: Tensor = cells.unflatten(0, (b, t - 1))
+    return found
 
 
 def _pyramid(frames: Tensor) -> list[Tensor]:

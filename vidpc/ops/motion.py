@@ -56,5 +56,5 @@ def _gradient(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _halved(values: Tensor) -> Tensor:
     """Means of 2 x 2 places of f32[b t c h w]."""
-    halved: Tensor = F.avg_pool2d(values.flatten(0, 1), 2)
-    return halved.unflatten(0, values.shape[:2])
+    halved: Tensor = F.avg_pool2d(values.flatten(0, 1), 2).unflatten(0, values.shape[:2])
+    return halved

@@ -19,6 +19,7 @@ from vidpc.tasks.recognize import Look, build_model
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.clip_views import ClipViews, View, span, starts, varied
 from vidpc.training.clips import Footage, Kept, decoded, listed, scenes
+from vidpc.training.masked import Masked, hidden_places
 from vidpc.training.simulated import Simulation, footage
 from vidpc.training.trainee import Schedule, Trainee, train
 from vidpc.types import F64, I64
@@ -27,6 +28,7 @@ from vidpc.weights import registry
 OWN = "motion-timesformer"
 _HEADS = ("head", "fc")  # what a recogniser calls its last layer
 _LEARNS = ("all", "head")
+_INSIDE, _MASKED_ALONE = "network.", ("hidden", "predict")  # names of the network's values within ``Masked``, and its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class RecognizeRecipe:
     colours: float = 0.5  # share of clips whose pictures are shown beside their motion
     learns: str = "all"  # or the head alone
     layer_decay: float = 1.0  # share of a block's learning rate that the block before it has
+    masked: float = 0.0  # weight of the loss of masked tubes on the clips of --scenes; 0: there is none
+    hidden: float = 0.6  # share of the places that it hides
     views: ClipViews = field(default_factory=ClipViews)
     simulation: Simulation = field(default_factory=Simulation)
     schedule: Schedule = field(default_factory=Schedule)
@@ -60,6 +64,7 @@ class Batch(NamedTuple):
 
     inputs: tuple[Tensor, ...]
     shares: Tensor  # f32[b classes]
+    masked: tuple[Tensor, ...] = ()  # clips without labels, and which places of them are hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ class Run:
     train: Labelled
     val: Labelled | None
     folder: Path
+    unlabelled: tuple[Footage, ...] = ()  # that masked tubes are learnt from
 
 
 def prepare(
@@ -120,11 +126,13 @@ def prepare(
     learned, measured = ([c for path in paths for c in listed(path, s)] for paths, s in ((data, split), (val, "val")))
     if not learned and not settings.simulation.simulated:
         raise PresetError("training needs labelled clips: name a folder or a .csv with --data")
+    places = [clip for path in scene for clip in scenes(path)]
+    if settings.masked and (init is not None or not places):
+        raise PresetError("masked tubes need a network of the built-in kind, and clips: name some with --scenes")
     subject, kept = _own(settings) if init is None else _given(init, settings)
     begun = folder / "clips"
     found = list(decoded(learned, kept, begun))
     if settings.simulation.simulated:
-        places = [clip for path in scene for clip in scenes(path)]
         found += footage(places, settings.simulation, kept, _length(subject, settings), begun, settings.schedule.seed)
     classes = tuple(sorted({item.clip.label for item in found}))
     if len(classes) < 2:
@@ -132,7 +140,9 @@ def prepare(
     held = list(decoded(measured, kept, begun))
     if unknown := {item.clip.label for item in held} - set(classes):
         raise PresetError(f"clips of --val have labels that no clip of --data has: {', '.join(sorted(unknown))}")
-    return Run(settings, subject, classes, _numbered(found, classes), _numbered(held, classes) if held else None, folder)
+    unlabelled = tuple(decoded(places, kept, begun)) if settings.masked else ()
+    measured_on = _numbered(held, classes) if held else None
+    return Run(settings, subject, classes, _numbered(found, classes), measured_on, folder, unlabelled)
 
 
 def _numbered(found: Sequence[Footage], classes: tuple[str, ...]) -> Labelled:
@@ -171,13 +181,17 @@ def _given(init: str, recipe: RecognizeRecipe) -> tuple[Subject, Kept]:
 def carry_out(run: Run, *, resume: bool = False) -> Iterator[dict[str, Any]]:
     """Trains to the end, yielding what the log says."""
     torch.manual_seed(run.recipe.schedule.seed)
-    model = started(run)
+    network = started(run)
+    model = Masked(network) if run.unlabelled and isinstance(network, MotionTimeSformer) else network
     measured = run.val
 
     def measure(model: nn.Module) -> Mapping[str, Any]:
-        return {} if measured is None else figures(told(model, measured, run), measured.labels, run.classes)
+        return {} if measured is None else figures(told(_network(model), measured, run), measured.labels, run.classes)
 
-    trainee = Trainee(model, lambda rng: draw(model, run, rng), losses, measure, pace=_pace(model, run.recipe))
+    def lost(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        return losses(model, batch, masked=run.recipe.masked)
+
+    trainee = Trainee(model, lambda rng: draw(network, run, rng), lost, measure, pace=_pace(network, run.recipe))
     yield from train(trainee, run.recipe.schedule, run.folder, resume=resume)
 
 
@@ -200,7 +214,8 @@ def _pace(model: nn.Module, recipe: RecognizeRecipe) -> Callable[[str], float]:
     depth = 1 + max((_block(name) for name, _ in model.named_parameters()), default=0)
 
     def pace(name: str) -> float:
-        if name.split(".")[0] in _HEADS:
+        name = name.removeprefix(_INSIDE)
+        if name.split(".")[0] in (*_HEADS, *_MASKED_ALONE):
             return 1.0
         return 0.0 if recipe.learns == "head" else recipe.layer_decay ** (depth - _block(name))
 
@@ -229,7 +244,20 @@ def draw(model: nn.Module, run: Run, rng: np.random.Generator) -> Batch:
     if isinstance(model, MotionTimeSformer):
         colours = torch.from_numpy((rng.random(recipe.batch) < recipe.colours).astype(np.float32))
         batch = batch._replace(inputs=(*batch.inputs, colours))
+    if run.unlabelled and isinstance(model, MotionTimeSformer):
+        batch = batch._replace(masked=_hidden(model, run, ticks, needed, rng))
     return batch
+
+
+def _hidden(model: MotionTimeSformer, run: Run, ticks: I64, needed: I64, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Half a batch of clips that nobody labelled, and the places that are hidden."""
+    recipe, crop = run.recipe, run.subject.look.crop
+    chosen = rng.integers(len(run.unlabelled), size=recipe.batch // 2)
+    views = replace(recipe.views, flips=0.5)
+    shown = [_drawn(run.unlabelled[i], ticks, needed, rng, views, crop) for i in chosen]
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+    rows, columns = model.trunk.config.grid
+    return (*seen(model, shown, run.subject.look), hidden_places(len(chosen), rows, columns, recipe.hidden, generator))
 
 
 def _drawn(item: Footage, ticks: I64, needed: I64, rng: np.random.Generator, views: ClipViews, crop: int) -> View:
@@ -258,9 +286,15 @@ def said(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     return logits
 
 
-def losses(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """The cross entropy."""
-    return {"class": -(batch.shares * said(model, batch.inputs).log_softmax(dim=-1)).sum(dim=-1).mean()}
+def losses(model: nn.Module, batch: Batch, *, masked: float = 0.0) -> dict[str, Tensor]:
+    """The cross entropy and, where there are clips without labels, ``masked`` times the error in what is hidden of them."""
+    logits = said(_network(model), batch.inputs)
+    parts = {"class": -(batch.shares * logits.log_softmax(dim=-1)).sum(dim=-1).mean()}
+    return {**parts, "masked": masked * model(*batch.masked)} if isinstance(model, Masked) else parts
+
+
+def _network(model: nn.Module) -> nn.Module:
+    return model.network if isinstance(model, Masked) else model
 
 
 @torch.inference_mode()
@@ -325,7 +359,10 @@ def finish(out: Path, run: Run, *, licence: str) -> str:
         "licence": licence,
         "source": f"vidpc train recognize, {saved['step']} steps, seed {run.recipe.schedule.seed}",
     }
-    tensors = {name: value.half() for name, value in saved["average"].items() if value.is_floating_point()}
+    average = {
+        name.removeprefix(_INSIDE): value for name, value in saved["average"].items() if name.split(".")[0] not in _MASKED_ALONE
+    }
+    tensors = {name: value.half() for name, value in average.items() if value.is_floating_point()}
     return weights.write(out, tensors, metadata)
 
 
