@@ -8,7 +8,7 @@ import torch
 from tiny_checkpoint import CONFIG
 
 from vidpc.cli.main import main
-from vidpc.weights import read_header, registry, store, transtrack
+from vidpc.weights import read_header, registry, store, timesformer, transtrack, vidtr
 
 NAME = "transtrack-crowdhuman"
 
@@ -113,3 +113,22 @@ def test_convert_names_what_it_expects(tmp_path, capsys):
     assert ".safetensors" in capsys.readouterr().err
     assert main(["models", "convert", "nothing.pth", "--layout", "transtrack", "--out", str(tmp_path / "w.safetensors")]) == 4
     assert "nothing.pth: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("layout", "wrapper", "prefix"), [("timesformer", "model_state", "model."), ("vidtr", "model", "module.")]
+)
+def test_convert_takes_wrapped_checkpoints_of_video_networks(tmp_path, capsys, layout, wrapper, prefix):
+    sizes = {"size": [32, 32], "patch": 16, "frames": 2, "width": 64, "depth": 1, "classes": 400}
+    more = {
+        "timesformer": {"channels": 3, "heads": 1, "mlp_ratio": 2.0, "attention": "divided_space_time", "qkv_bias": True},
+        "vidtr": {"heads": 1, "feedforward": 8, "placed_layers": 1},
+    }[layout]
+    rows = {"timesformer": timesformer, "vidtr": vidtr}[layout].entries({**sizes, **more})
+    torch.save({wrapper: {prefix + row.theirs: torch.ones(row.shape) for row in rows}, "epoch": 1}, tmp_path / "released.pth")
+    out = tmp_path / "ours.safetensors"
+    assert main(["models", "convert", str(tmp_path / "released.pth"), "--layout", layout, "--out", str(out)]) == 0
+    assert main(["models", "show", str(out), "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown[shown.index("{") :])["architecture"] == layout
+    assert "abseiling" in shown
