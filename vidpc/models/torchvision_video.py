@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.models import video
 
-_SWIN = {"t": video.swin3d_t, "s": video.swin3d_s, "b": video.swin3d_b}
-_MVIT = {"v1_b": video.mvit_v1_b, "v2_s": video.mvit_v2_s}
+_SWIN = {"t": "swin3d_t", "s": "swin3d_s", "b": "swin3d_b"}
+_MVIT = {"v1_b": "mvit_v1_b", "v2_s": "mvit_v2_s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Swin3D(nn.Module):
     def __init__(self, config: Swin3DConfig) -> None:
         super().__init__()
         self.config = config
-        self.network: Any = _SWIN[config.size](weights=None)
+        self.network: Any = _untrained(_SWIN[config.size])
         self.head = nn.Linear(self.network.head.in_features, config.classes)
         self.network.head = nn.Identity()
 
@@ -66,7 +65,7 @@ class MViT(nn.Module):
     def __init__(self, config: MViTConfig) -> None:
         super().__init__()
         self.config = config
-        self.network: Any = _MVIT[config.size](weights=None)
+        self.network: Any = _untrained(_MVIT[config.size])
         self.dropout, linear = self.network.head
         self.head = nn.Linear(linear.in_features, config.classes)
         self.network.head = nn.Identity()
@@ -79,3 +78,9 @@ class MViT(nn.Module):
         """What the head sees of ``clips``, f32[b width]."""
         features: Tensor = self.network(clips)
         return features
+
+
+def _untrained(name: str) -> Any:
+    from torchvision.models import video  # takes as long as torch itself: only for those who use it
+
+    return getattr(video, name)(weights=None)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vidpc.errors import DecodeError, PresetError, SourceError, WeightsError, unknown_name
 from vidpc.models.motion_timesformer import MotionTimeSformer, MotionTimeSformerConfig
 from vidpc.models.timesformer import TimeSformer, TimeSformerConfig
+from vidpc.models.torchvision_video import MViT, MViTConfig, Swin3D, Swin3DConfig
 from vidpc.models.vidtr import CompactVidTr, CompactVidTrConfig, VidTr, VidTrConfig
 from vidpc.ops import clip
 from vidpc.ops.clip_sampling import RATED_FPS, Sampling, clip_indices
@@ -48,11 +49,15 @@ ARCHITECTURES: dict[str, tuple[Callable[[Any], nn.Module], Callable[..., Any]]] 
     "motion-timesformer": (MotionTimeSformer, MotionTimeSformerConfig),
     "vidtr": (VidTr, VidTrConfig),
     "cvidtr": (CompactVidTr, CompactVidTrConfig),
+    "swin3d": (Swin3D, Swin3DConfig),
+    "mvit": (MViT, MViTConfig),
 }
 # Networks that take clips of one kind alone: their pictures, and the side of those.
 _ONLY_CLIPS: dict[str, Callable[[Any], tuple[int, int]]] = {
     "vidtr": lambda config: (config.frames, config.size[0]),
     "cvidtr": lambda config: (config.frames, config.size[0]),
+    "mvit": lambda config: (16, 224),
+    "motion-timesformer": lambda config: (config.frames, config.size),
 }
 LEAST_WINDOW_S = Fraction(1, 10)
 LEAST_HOP_S = Fraction(1, 100)
@@ -252,11 +257,10 @@ class RecognizeTask:
         clips = tensors["clips"]
         b, views = clips.shape[:2]
         outputs: dict[str, Tensor] = {}
+        seen: dict[Any, Any] = {}
         for number, recogniser in enumerate(self.recognisers):
-            look = recogniser.look
-            images = clip.normalized(clips.flatten(0, 1), mean=look.mean, std=look.std)
-            logits = recogniser.model(images)[:, recogniser.logits].float()
-            found = logits.softmax(dim=-1) if look.combine == "scores" else logits
+            logits = _logits(recogniser, clips.flatten(0, 1), seen)[:, recogniser.logits].float()
+            found = logits.softmax(dim=-1) if recogniser.look.combine == "scores" else logits
             outputs[str(number)] = found.unflatten(0, (b, views)).mean(dim=1)
         return outputs, None
 
@@ -379,6 +383,33 @@ def _check_fit(config: Any, look: Look, architecture: str, *, owner: str) -> Non
         )
     if look.crop % getattr(config, "patch", 1):
         raise PresetError(f"{owner}: crop is {look.crop}, expected a multiple of the network's patch of {config.patch}")
+
+
+def _logits(recogniser: Recogniser, clips: Tensor, seen: dict[Any, Any]) -> Tensor:
+    """What the network says of clips [b t h w 3]; what it has in common with those before is kept in ``seen``."""
+    model, look = recogniser.model, recogniser.look
+    ground = (look.mean, look.std)
+    if ground not in seen:
+        seen[ground] = clip.normalized(clips, mean=look.mean, std=look.std)
+    if not isinstance(model, MotionTimeSformer):
+        logits: Tensor = model(seen[ground])
+        return logits
+    motion = (*ground, model.config.patch, model.config.tube)  # sizes and numbers of pictures are those of the clips
+    if motion not in seen:
+        seen[motion] = model.look(seen[ground])
+    return model.classify(*seen[motion])
+
+
+def _logits(recogniser: Recogniser, clips: Tensor, measured: dict[Any, tuple[Tensor, Tensor]]) -> Tensor:
+    """f32[b classes] of clips [b t h w 3]; what networks of the built-in kind see of them is ``measured`` once for all."""
+    model, look = recogniser.model, recogniser.look
+    if not isinstance(model, MotionTimeSformer):
+        logits: Tensor = model(clip.normalized(clips, mean=look.mean, std=look.std))
+        return logits
+    key = look.mean, look.std, model.config.tube
+    if key not in measured:
+        measured[key] = model.look(clip.normalized(clips, mean=look.mean, std=look.std))
+    return model.classify(*measured[key])
 
 
 def _cut(cutter: "Windows[Picture] | Clips", item: Frame | Closed, stream: int) -> Iterator[Sample | Aside | Closed]:
