@@ -77,6 +77,13 @@ class MotionTimeSformer(nn.Module):
         del self.trunk.head  # the one below sees more than the class token
         self.drop = nn.Dropout(config.drop_head)
         self.head = nn.Linear(2 * config.width, config.classes)
+        self._start()
+
+    def _start(self) -> None:
+        """Larger weights than a wide TimeSformer starts with, whose deviation of 0.02 makes a narrow one learn slowly."""
+        for module in self.trunk.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits f32[b classes] of ``clips`` f32[b 3 frames size size], RGB in 0..1."""
@@ -84,7 +91,7 @@ class MotionTimeSformer(nn.Module):
 
     def look(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """The middle picture of every tube f32[b tubes 3 h w] and its motion cells f32[b tubes c h/8 w/8]."""
-        luma = torch.einsum("bcthw,c->bthw", clips, clips.new_tensor(_LUMA))
+        luma = _luma(clips, dim=1)
         return self.cells(self.middles(clips.transpose(1, 2)), optical_flow(luma))
 
     def middles(self, pictures: Tensor) -> Tensor:
@@ -93,8 +100,7 @@ class MotionTimeSformer(nn.Module):
 
     def cells(self, middles: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """``middles`` f32[b tubes 3 h w] and the motion cells of the ``flow`` f32[b frames-1 2 h/4 w/4] around them."""
-        luma = torch.einsum("btchw,c->bthw", middles, middles.new_tensor(_LUMA))
-        luma = reduce(luma, "b t (h i) (w j) -> b t h w", "mean", i=STRIDE, j=STRIDE)
+        luma = reduce(_luma(middles, dim=2), "b t (h i) (w j) -> b t h w", "mean", i=STRIDE, j=STRIDE)
         return middles, motion_cells(flow, luma)
 
     def classify(self, middles: Tensor, cells: Tensor, colours: Tensor | None = None) -> Tensor:
@@ -117,3 +123,9 @@ class MotionTimeSformer(nn.Module):
             seen = seen * colours[:, None, None, None, None]
         motion = self.motion_embed(self.motion_drop(self.motion_norm(cells.flatten(0, 1))))
         return seen + motion.unflatten(0, cells.shape[:2])
+
+
+def _luma(pictures: Tensor, *, dim: int) -> Tensor:
+    """The weighted sum of the colours along ``dim``; not a product of matrices, which lower precisions would round."""
+    red, green, blue = pictures.unbind(dim)
+    return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
