@@ -1,5 +1,6 @@
 """Frames into windows, windows into scores, scores into what a video shows: against the network called by hand."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ from vidpc import weights
 from vidpc.engine.device import choose
 from vidpc.engine.infer import infer
 from vidpc.errors import DecodeError, OpenError, PresetError, WeightsError
+from vidpc.models.motion_timesformer import MotionTimeSformer, MotionTimeSformerConfig
 from vidpc.ops.clip_sampling import Sampling, clip_indices
 from vidpc.presets import RecognizeConfig
 from vidpc.stream.batch import group
@@ -335,3 +337,40 @@ def test_weights_of_another_network_are_refused(tmp_path):
     weights.write(tmp_path / "b.safetensors", dict(file.tensors), other)
     with pytest.raises(WeightsError, match="weights of 'pct', expected a recogniser of actions: timesformer"):
         RecognizeTask([RecognizeConfig("b")], [weights.read(tmp_path / "b.safetensors")])
+
+
+def motion_weights(path, seed):
+    """A tiny network that is shown motion beside colour."""
+    torch.manual_seed(seed)
+    sizes = {"size": SIZE, "frames": 9, "width": 16, "depth": 1, "heads": 2, "classes": 2}
+    model = MotionTimeSformer(MotionTimeSformerConfig(**sizes))
+    look = {"frames": 9, "mean": [0.0] * 3, "std": [1.0] * 3}
+    metadata = {
+        "architecture": "motion-timesformer",
+        "config": json.dumps(sizes),
+        "labels": json.dumps(["yes", f"no {seed}"]),
+        "input": json.dumps({**INPUT, **look}),
+        "licence": "none",
+        "source": "test",
+    }
+    weights.write(path, {name: value for name, value in model.state_dict().items() if value.is_floating_point()}, metadata)
+    return weights.read(path)
+
+
+def test_models_that_measure_motion_alike_measure_it_once(tmp_path, monkeypatch):
+    files = [motion_weights(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2)]
+    look, looked = MotionTimeSformer.look, []
+
+    def counted(self, clips):
+        looked.append(len(clips))
+        return look(self, clips)
+
+    monkeypatch.setattr(MotionTimeSformer, "look", counted)
+    configs = [RecognizeConfig(str(number)) for number in range(2)]
+    both = outcome(RecognizeTask(configs, files), video(20))
+    assert looked == [1, 1, 1]  # a window each
+    for number, (config, file) in enumerate(zip(configs, files, strict=True)):
+        alone = outcome(RecognizeTask([config], [file]), video(20))
+        assert answer(both).scores[number] == pytest.approx(answer(alone).scores[0], abs=ROUNDING)
+    with pytest.raises(PresetError, match="5 pictures of 32x32, expected 9 of 32x32: this network takes no others"):
+        RecognizeTask([RecognizeConfig("w", frames=5)], files[:1])
