@@ -150,6 +150,7 @@ def segment(**options: Any) -> None:
     multiple=True,
     help="Videos that simulated camera moves go over (with simulated=N).",
 )
+@click.option("--val-scenes", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
 @click.option(
     "--recipe",
     required=True,
@@ -187,7 +188,9 @@ def recognize(**options: Any) -> None:
     from vidpc.training import recognize as training
 
     named = {name: options[name] for name in ("data", "val", "init", "split", "folder")}
-    run = training.prepare(options["recipe"], _overrides(options), scene=options["scenes"], **named)
+    run = training.prepare(
+        options["recipe"], _overrides(options), scene=options["scenes"], val_scene=options["val_scenes"], **named
+    )
     if options["folds"] is not None:
         for line in training.crossed(run, options["folds"], resume=options["resume"]):
             _say_recogniser(line)

@@ -75,11 +75,11 @@ def listed(path: Path, split: str) -> list[Clip]:
     return found
 
 
-def scenes(path: Path) -> list[Clip]:
-    """The videos at ``path`` whose labels do not matter: a folder, a file, or the rows of a table whose split is not val."""
+def scenes(path: Path, split: str) -> list[Clip]:
+    """The videos at ``path`` whose labels do not matter: a folder, a file, or the rows of a table of that split or of none."""
     if path.suffix == ".csv":
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("split") != "val"]
+            rows = [row for row in csv.DictReader(file) if split in ("all", row.get("split") or split)]
         names = [row.get("file") or row.get("video") for row in rows]
         return [Clip(path.parent / name, "", name) for name in names if name]
     return [Clip(file, "", file.name) for file in _files(path)]

@@ -27,6 +27,7 @@ from vidpc.weights import registry
 
 OWN = "motion-timesformer"
 _HEADS = ("head", "fc")  # what a recogniser calls its last layer
+_VAL_SHARE, _VAL_SEED = 9, 1000  # simulated clips to measure on are fewer, and drawn by another seed
 _LEARNS = ("all", "head")
 _INSIDE, _MASKED_ALONE = "network.", ("hidden", "predict")  # names of the network's values within ``Masked``, and its own
 
@@ -114,6 +115,7 @@ def prepare(
     data: Sequence[Path],
     val: Sequence[Path],
     scene: Sequence[Path],
+    val_scene: Sequence[Path],
     init: str | None,
     split: str,
     folder: Path,
@@ -126,7 +128,7 @@ def prepare(
     learned, measured = ([c for path in paths for c in listed(path, s)] for paths, s in ((data, split), (val, "val")))
     if not learned and not settings.simulation.simulated:
         raise PresetError("training needs labelled clips: name a folder or a .csv with --data")
-    places = [clip for path in scene for clip in scenes(path)]
+    places = [clip for path in scene for clip in scenes(path, split)]
     if settings.masked and (init is not None or not places):
         raise PresetError("masked tubes need a network of the built-in kind, and clips: name some with --scenes")
     subject, kept = _own(settings) if init is None else _given(init, settings)
@@ -138,6 +140,10 @@ def prepare(
     if len(classes) < 2:
         raise PresetError(f"the clips have the labels {classes}, expected at least two")
     held = list(decoded(measured, kept, begun))
+    if settings.simulation.simulated and val_scene:
+        unseen = [clip for path in val_scene for clip in scenes(path, "val")]
+        fewer = replace(settings.simulation, simulated=settings.simulation.simulated // _VAL_SHARE)
+        held += footage(unseen, fewer, kept, _length(subject, settings), begun, settings.schedule.seed + _VAL_SEED)
     if unknown := {item.clip.label for item in held} - set(classes):
         raise PresetError(f"clips of --val have labels that no clip of --data has: {', '.join(sorted(unknown))}")
     unlabelled = tuple(decoded(places, kept, begun)) if settings.masked else ()
