@@ -4,6 +4,7 @@ import pytest
 
 from vidpc import presets
 from vidpc.errors import PresetError
+from vidpc.models.motion_timesformer import MotionTimeSformerConfig
 from vidpc.presets import SegmentConfig, TrackConfig
 from vidpc.tasks import association
 
@@ -93,3 +94,8 @@ def test_no_key_stands_twice_in_the_flat_file():
     flat = [f.name for f in fields(TrackConfig) if f.name != "association"]
     flat += [f.name for f in fields(presets.AssociationSettings)]
     assert len(set(flat)) == len(flat)
+
+
+def test_what_a_network_says_of_its_sizes_is_told_as_a_wrong_setting():
+    with pytest.raises(PresetError, match="recipe: 10 pictures in tubes of 4"):
+        presets.build(MotionTimeSformerConfig, {"frames": 10}, owner="recipe")

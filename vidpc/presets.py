@@ -205,7 +205,10 @@ def build(cls: type[Config], values: Mapping[str, Any], *, owner: str) -> Config
     missing = [f.name for f in fields(cls) if f.name not in values and _is_required(f)]  # type: ignore[arg-type]
     if missing:
         raise PresetError(f"{owner}: {missing[0]} is missing")
-    return _assemble(cls, values)
+    try:
+        return _assemble(cls, values)
+    except (ValueError, ZeroDivisionError) as error:  # of a network's config, which knows nothing of presets
+        raise PresetError(f"{owner}: {error}") from error
 
 
 def _read(preset: str) -> dict[str, Any]:

@@ -39,10 +39,13 @@ class MotionTimeSformerConfig:
     drop_head: float = 0.3
 
     def __post_init__(self) -> None:
-        if self.frames % self.tube != 1 or self.frames < self.tube:
-            raise ValueError(f"{self.frames} pictures, expected a multiple of {self.tube} and one more")
+        if self.tube < 2 or self.frames % self.tube != 1 or self.frames < self.tube:
+            raise ValueError(
+                f"{self.frames} pictures in tubes of {self.tube}, expected tubes of 2 or more, and one picture more"
+            )
         if self.patch % (2 * STRIDE) or self.size % self.patch:
             raise ValueError(f"size {self.size} in patches of {self.patch}, expected multiples of {2 * STRIDE}")
+        self.trunk()  # which checks its own sizes
 
     @property
     def tubes(self) -> int:
