@@ -142,6 +142,7 @@ def segment(**options: Any) -> None:
 @click.option(
     "--data", type=click.Path(path_type=Path), multiple=True, help="Table of clips (.csv), or folder with a folder a label."
 )
+@click.option("--also", type=click.Path(path_type=Path), multiple=True, help="The same, to learn from but never measure on.")
 @click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
 @choice_option("--split", ("train", "all"), default="train", show_default=True, help="Clips of --data to learn from.")
 @click.option(
@@ -187,7 +188,7 @@ def recognize(**options: Any) -> None:
     _refuse_to_replace(options)
     from vidpc.training import recognize as training
 
-    named = {name: options[name] for name in ("data", "val", "init", "split", "folder")}
+    named = {name: options[name] for name in ("data", "also", "val", "init", "split", "folder")}
     run = training.prepare(
         options["recipe"], _overrides(options), scene=options["scenes"], val_scene=options["val_scenes"], **named
     )

@@ -37,6 +37,8 @@ class RecognizeRecipe:
     """One training run of a recogniser. ``configs/fight.train.toml`` and its neighbours hold those of the built-in weights."""
 
     network: MotionTimeSformerConfig = field(default_factory=MotionTimeSformerConfig)  # where --init names no other
+    # what a label of the data counts as, such as "fight: punch kick push"; labels that none names stay as they are
+    classes_of: tuple[str, ...] = ()
     rate_fps: float = 15.0  # at which pictures are kept; the network's own takes every one of them
     batch: int = 16
     smoothing: float = 0.1
@@ -53,11 +55,21 @@ class RecognizeRecipe:
     def __post_init__(self) -> None:
         if self.learns not in _LEARNS:
             raise PresetError(f"learns is {self.learns!r}, expected one of {', '.join(_LEARNS)}")
+        for text in self.classes_of:
+            parse_class(text)
         if self.batch < 2 or not 0 <= self.smoothing < 1 or not 0 < self.layer_decay <= 1 or not self.rate_fps > 0:
             raise PresetError(
                 f"batch {self.batch}, smoothing {self.smoothing}, layer_decay {self.layer_decay}, rate_fps {self.rate_fps}: "
                 "expected at least 2, 0 to below 1, above 0 to 1, above 0"
             )
+
+
+def parse_class(text: str) -> tuple[str, tuple[str, ...]]:
+    """(class, labels) from words such as ``fight: punch kick push``."""
+    name, colon, labels = text.partition(":")
+    if not colon or not name.strip() or not labels.split():
+        raise PresetError(f"classes_of {text!r}: expected CLASS: LABEL …, such as fight: punch kick push")
+    return name.strip(), tuple(labels.split())
 
 
 class Batch(NamedTuple):
@@ -113,6 +125,7 @@ def prepare(
     overrides: Mapping[str, Any],
     *,
     data: Sequence[Path],
+    also: Sequence[Path],
     val: Sequence[Path],
     scene: Sequence[Path],
     val_scene: Sequence[Path],
@@ -122,7 +135,7 @@ def prepare(
 ) -> Run:
     """The run that a user's words name, its clips decoded. ``split`` says which clips of ``data`` are learnt from.
 
-    Raises before anything is trained.
+    Those of ``also`` are learnt from, all of them, and never measured on. Raises before anything is trained.
     """
     settings = presets.load(recipe, RecognizeRecipe, overrides)
     learned, measured = ([c for path in paths for c in listed(path, s)] for paths, s in ((data, split), (val, "val")))
@@ -134,12 +147,15 @@ def prepare(
     subject, kept = _own(settings) if init is None else _given(init, settings)
     begun = folder / "clips"
     found = list(decoded(learned, kept, begun))
+    found += decoded([replace(clip, group="") for path in also for clip in listed(path, "all")], kept, begun)
     if settings.simulation.simulated:
         found += footage(places, settings.simulation, kept, _length(subject, settings), begun, settings.schedule.seed)
+    names = {label: name for name, labels in map(parse_class, settings.classes_of) for label in labels}
+    found = [_counted_as(item, names) for item in found]
     classes = tuple(sorted({item.clip.label for item in found}))
     if len(classes) < 2:
         raise PresetError(f"the clips have the labels {classes}, expected at least two")
-    held = list(decoded(measured, kept, begun))
+    held = [_counted_as(item, names) for item in decoded(measured, kept, begun)]
     if settings.simulation.simulated and val_scene:
         unseen = [clip for path in val_scene for clip in scenes(path, "val")]
         fewer = replace(settings.simulation, simulated=settings.simulation.simulated // _VAL_SHARE)
@@ -149,6 +165,10 @@ def prepare(
     unlabelled = tuple(decoded(places, kept, begun)) if settings.masked else ()
     measured_on = _numbered(held, classes) if held else None
     return Run(settings, subject, classes, _numbered(found, classes), measured_on, folder, unlabelled)
+
+
+def _counted_as(item: Footage, names: Mapping[str, str]) -> Footage:
+    return replace(item, clip=replace(item.clip, label=names.get(item.clip.label, item.clip.label)))
 
 
 def _numbered(found: Sequence[Footage], classes: tuple[str, ...]) -> Labelled:
@@ -373,8 +393,11 @@ def finish(out: Path, run: Run, *, licence: str) -> str:
 
 
 def folds(run: Run, count: int) -> list[I64]:
-    """The clips of each fold: those of whole groups, ``count`` folds of about as many clips; 0: a fold for each group."""
-    groups = sorted({item.clip.group for item in run.train.footage})
+    """The clips of each fold: those of whole groups, ``count`` folds of about as many clips; 0: a fold for each group.
+
+    Clips of no group are in none.
+    """
+    groups = sorted({item.clip.group for item in run.train.footage} - {""})
     sizes = {group: sum(item.clip.group == group for item in run.train.footage) for group in groups}
     if len(groups) < 2:
         raise PresetError("the clips are all of one group: nothing could be held out")
@@ -410,7 +433,8 @@ def crossed(run: Run, count: int, *, resume: bool = False) -> Iterator[dict[str,
         "fold_accuracies": [round(a, 4) for a in accuracies],
         "deviation": round(np.std(accuracies), 4),
     }
-    yield {"event": "end", **figures(scores, run.train.labels, run.classes), **spread}
+    measured = np.array([item.clip.group != "" for item in run.train.footage])
+    yield {"event": "end", **figures(scores[measured], run.train.labels[measured], run.classes), **spread}
 
 
 def _scores_of(part: Run) -> list[list[float]]:
