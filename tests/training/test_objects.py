@@ -16,7 +16,7 @@ from vidpc.tasks.classify import build_model
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.object_views import ViewOptions
 from vidpc.training.objects import ObjectRecipe, Run, accuracy, carry_out, draw, finish, prepare
-from vidpc.training.point_loop import Schedule
+from vidpc.training.trainee import Schedule
 from vidpc.training.shapes import Shapes
 
 SCHEDULE = Schedule(
