@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidpc.errors import PresetError, SourceError
+from vidpc.errors import OpenError, PresetError, SourceError
 from vidpc.media.read import read_videos
 from vidpc.media.sources import expand
 from vidpc.ops import clip as pictures
@@ -65,7 +65,7 @@ def listed(path: Path, split: str) -> list[Clip]:
     """
     if path.is_dir():
         folders = [folder for folder in sorted(path.iterdir()) if folder.is_dir()]
-        found = [Clip(file, folder.name, file.name) for folder in folders for file in _files(folder)]
+        found = [Clip(file, folder.name, f"{folder.name}/{file.name}") for folder in folders for file in _files(folder)]
     elif path.suffix == ".csv":
         found = list(_rows(path, split))
     else:
@@ -76,17 +76,27 @@ def listed(path: Path, split: str) -> list[Clip]:
 
 
 def scenes(path: Path, split: str) -> list[Clip]:
-    """The videos at ``path`` whose labels do not matter: a folder, a file, or the rows of a table of that split or of none."""
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if split in ("all", row.get("split") or split)]
-        names = [row.get("file") or row.get("video") for row in rows]
-        return [Clip(path.parent / name, "", name) for name in names if name]
-    return [Clip(file, "", file.name) for file in _files(path)]
+    """The videos at ``path`` whose labels do not matter: a folder, a file, or the rows of a table of that split or of none.
+
+    In a table the column ``file`` or ``video`` names them. Raises ``PresetError``.
+    """
+    if path.suffix != ".csv":
+        return [Clip(file, "", file.name) for file in _files(path)]
+    rows = [row for row in _table(path) if split in ("all", row.get("split") or split)]
+    names = [row.get("file") or row.get("video") for row in rows]
+    found = [Clip(path.parent / name, "", name) for name in names if name]
+    if not found:
+        raise PresetError(
+            f"{path}: no videos in a column file or video" + ("" if split == "all" else f" whose split is {split}")
+        )
+    return found
 
 
 def decoded(clips: Sequence[Clip], kept: Kept, folder: Path) -> Iterator[Footage]:
-    """The footage of every clip, from ``folder`` where it is already there. Raises ``SourceError`` for a broken clip."""
+    """The footage of every clip, from ``folder`` where it is already there.
+
+    Raises ``SourceError`` for a clip that is broken or not there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for clip in clips:
         place = folder / _key(clip.path, kept)
@@ -145,7 +155,10 @@ def _keep(path: Path, kept: Kept, place: Path) -> None:
 
 
 def _key(path: Path, kept: Kept) -> str:
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise OpenError(f"cannot open the clip {path}: {error.strerror}") from error
     words = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {kept}"
     return hashlib.sha256(words.encode()).hexdigest()[:24]
 
@@ -155,10 +168,17 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _rows(path: Path, split: str) -> Iterator[Clip]:
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            if not row.get("file") or not row.get("label"):
-                raise PresetError(f"{path}: line {number} has no file or no label")
-            if split in ("all", row.get("split") or split):
-                group = next((row[name] for name in _GROUPS if row.get(name)), row["file"])
-                yield Clip(path.parent / row["file"], row["label"], group)
+    for number, row in enumerate(_table(path), start=2):
+        if not row.get("file") or not row.get("label"):
+            raise PresetError(f"{path}: line {number} has no file or no label")
+        if split in ("all", row.get("split") or split):
+            group = next((row[name] for name in _GROUPS if row.get(name)), row["file"])
+            yield Clip(path.parent / row["file"], row["label"], group)
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark in front
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PresetError(f"cannot read the table {path}: {getattr(error, 'strerror', None) or error}") from error
