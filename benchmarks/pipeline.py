@@ -120,30 +120,32 @@ def repeated(clip: Path, target: Path, *, frames: int, times: int) -> None:
 _MEASURED = """
 import sys
 from vidpc.cli.main import main
-code = main(["track", *sys.argv[1:]])
+code = main(sys.argv[1:])
 sys.stdout.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 sys.exit(code)
 """
 
 
-def peak_mb(clip: Path, arguments: list[str]) -> dict[str, float]:
-    """Peak resident memory of ``vidpc track`` on the clip, and its frames."""
+def peak_mb(clip: Path, arguments: list[str], *, command: str, counted: str) -> dict[str, float]:
+    """Peak resident memory of a command on the clip, and the frames or windows (``counted``) that it wrote."""
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "tracks.json"
-        command = [sys.executable, "-P", "-c", _MEASURED, str(clip), "--out", str(target), *arguments]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        frames = len(json.loads(target.read_text())["frames"])
-    return {"frames": frames, "peak_mb": round(int(done.stdout) / 1024, 1)}
+        target = Path(folder) / "result.json"
+        words = [sys.executable, "-P", "-c", _MEASURED, command, str(clip), "--out", str(target), *arguments]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+        count = len(json.loads(target.read_text())[counted])
+    return {counted: count, "peak_mb": round(int(done.stdout) / 1024, 1)}
 
 
-def memory(clip: Path, arguments: list[str], *, frames: int, times: int) -> dict[str, object]:
-    """Peak memory of `vidpc track` on the clip's beginning, and on that beginning `times` times over."""
+def memory(
+    clip: Path, arguments: list[str], *, frames: int, times: int, command: str = "track", counted: str = "frames"
+) -> dict[str, object]:
+    """Peak memory of a command on the clip's beginning, and on that beginning ``times`` times over."""
     with tempfile.TemporaryDirectory() as folder:
         lengths = {}
         for name, count in (("clip", 1), ("longer", times)):
             path = Path(folder) / f"{name}.mp4"
             repeated(clip, path, frames=frames, times=count)
-            lengths[name] = peak_mb(path, arguments)
+            lengths[name] = peak_mb(path, arguments, command=command, counted=counted)
     return {**lengths, "longer_over_clip": round(lengths["longer"]["peak_mb"] / lengths["clip"]["peak_mb"], 3)}
 
 

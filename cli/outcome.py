@@ -37,8 +37,9 @@ def tell(summary: "Summary[Any]", words: Words, *, mode: str, benchmark: bool) -
     warnings = sum(len(row.warnings) for row in summary.inputs)
     count = sum(words.count(row.counted) for row in summary.inputs)
     seconds = sum(row.seconds for row in summary.inputs)  # of the inputs' own time: without loading weights
-    rate = count / seconds if seconds > 0 else 0.0
-    facts = [f"{count} {words.unit}", *words.facts([row.counted for row in summary.inputs]), f"{rate:.1f} {words.unit}/s"]
+    per_s = count / seconds if seconds > 0 else 0.0
+    rate = f"{per_s:.2g}" if 0 < per_s < 1 else f"{per_s:.1f}"
+    facts = [f"{count} {words.unit}", *words.facts([row.counted for row in summary.inputs]), f"{rate} {words.unit}/s"]
     click.echo(f"vidpc: {inputs}{', '.join(facts)}, {warnings} warnings", err=True)
     if benchmark:
         click.echo(_stages(summary, count, words.unit.removesuffix("s")), err=True)
