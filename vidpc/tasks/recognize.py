@@ -400,18 +400,6 @@ def _logits(recogniser: Recogniser, clips: Tensor, seen: dict[Any, Any]) -> Tens
     return model.classify(*seen[motion])
 
 
-def _logits(recogniser: Recogniser, clips: Tensor, measured: dict[Any, tuple[Tensor, Tensor]]) -> Tensor:
-    """f32[b classes] of clips [b t h w 3]; what networks of the built-in kind see of them is ``measured`` once for all."""
-    model, look = recogniser.model, recogniser.look
-    if not isinstance(model, MotionTimeSformer):
-        logits: Tensor = model(clip.normalized(clips, mean=look.mean, std=look.std))
-        return logits
-    key = look.mean, look.std, model.config.tube
-    if key not in measured:
-        measured[key] = model.look(clip.normalized(clips, mean=look.mean, std=look.std))
-    return model.classify(*measured[key])
-
-
 def _cut(cutter: "Windows[Picture] | Clips", item: Frame | Closed, stream: int) -> Iterator[Sample | Aside | Closed]:
     """What a frame completes, or the end of the input: the time at which it ends stands before its Closed."""
     if isinstance(item, Frame):
