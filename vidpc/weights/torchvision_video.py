@@ -18,9 +18,17 @@ Tensors = Mapping[str, "torch.Tensor"]
 
 _SWIN_SIZES = {(96, 6): "t", (96, 18): "s", (128, 18): "b"}  # width, blocks of the third stage
 _HEADS = {"swin3d": "head.", "mvit": "head.1."}
-_LOOKS: dict[str, dict[str, Any]] = {
+LOOKS: dict[str, dict[str, Any]] = {
     "swin3d": {"frames": 32, "rate": 2, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     "mvit": {"frames": 16, "rate": 4, "mean": [0.45, 0.45, 0.45], "std": [0.225, 0.225, 0.225]},
+}
+RULES = {
+    "sampling": "steps",
+    "resize": "antialiased",
+    "short_side": 256,
+    "crop": 224,
+    "order": "rgb",
+    "combine": "scores",
 }
 
 
@@ -37,17 +45,8 @@ def convert(checkpoint: Tensors, *, owner: str) -> tuple[dict[str, "torch.Tensor
         for name, tensor in checkpoint.items()
         if tensor.is_floating_point()  # the rest are tables of indices that the network makes itself
     }
-    config, look = {"size": size, "classes": classes}, _LOOKS[architecture]
-    rules = {
-        **look,
-        "window_s": look["frames"] * look["rate"] / 30,
-        "sampling": "steps",
-        "resize": "antialiased",
-        "short_side": 256,
-        "crop": 224,
-        "order": "rgb",
-        "combine": "scores",
-    }
+    config, look = {"size": size, "classes": classes}, LOOKS[architecture]
+    rules = {**look, "window_s": look["frames"] * look["rate"] / 30, **RULES}
     return tensors, {"architecture": architecture, "config": config, "labels": class_names(classes), "input": rules}
 
 
