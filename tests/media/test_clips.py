@@ -1,6 +1,9 @@
 """Frames by number for clips: by seeking and by reading in order they are the same."""
 
+import os
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +154,32 @@ def test_a_damaged_frame_shows_the_one_before_and_is_told(tmp_path):
     assert [frame.index for frame in frames] == list(range(40))
     assert [frame.time_s for frame in frames] == [Fraction(k, 25) for k in range(40)]
     assert "frames that could not be decoded" in items[-1].warnings[0]
+
+
+REAL = ("av1_video.mkv", "discard_first_keyframe.mp4", "nasa_13013_rotated.mp4", "nasa_13013_vfr.mp4", "var_fps_video.mp4")
+
+
+@pytest.mark.skipif("VIDPC_DATA" not in os.environ, reason="VIDPC_DATA names no folder with real videos")
+@pytest.mark.parametrize(
+    "name", [*REAL, "test_non_zero_start.mp4", "testsrc2_vp8.webm", "unordered.mov", "sine_stereo_mp2.mpg"]
+)
+def test_real_files_give_the_same_both_ways(request, name):
+    path = Path(os.environ["VIDPC_DATA"]) / "odd" / name
+
+    def choose(count, rate_fps):
+        return [[count * part // 10 for part in (0, 2, 5, 9)], [0, count - 1]]
+
+    sought = read(path, choose=choose)
+    request.getfixturevalue("in_order")
+    assert seen(sought) == seen(read(path, choose=choose))
+    assert sought[-1].error is None
+
+
+def test_a_file_that_holds_less_than_it_declares_is_told(tmp_path):
+    path = write_video(tmp_path / "a.avi", Clip(count=40, codec="mjpeg", pixel_format="yuvj420p"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    items = read(path, choose=lambda *_: [[0]])
+    assert re.fullmatch(r"the file declares 40 pictures, \d+ are shown", items[-1].warnings[0])
 
 
 def test_damage_is_an_error_where_it_is_asked_for(tmp_path):

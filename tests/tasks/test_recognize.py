@@ -1,6 +1,7 @@
 """Frames into windows, windows into scores, scores into what a video shows: against the network called by hand."""
 
 import json
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ from tiny_actions import INPUT, LABELS, SIZE, write_weights
 from vidpc import weights
 from vidpc.engine.device import choose
 from vidpc.engine.infer import infer
+from vidpc.engine.prepare import prepare
 from vidpc.errors import DecodeError, OpenError, PresetError, WeightsError
 from vidpc.models.motion_timesformer import MotionTimeSformer, MotionTimeSformerConfig
 from vidpc.ops.clip_sampling import Sampling, clip_indices
@@ -21,6 +23,7 @@ from vidpc.tasks.recognize import ActionResult, Look, RecognizeTask
 from vidpc.types import Actions, Aside, ClipPlan, Closed, Frame, Opened, Sample, VideoInfo, Window
 
 ROUNDING = 1e-5  # of a score in 0..1, where batches are cut otherwise
+GPU_ROUNDING = 1e-4
 
 
 class Noise:
@@ -65,11 +68,11 @@ def make(tmp_path):
     return make
 
 
-def outcome(task, *inputs, batch=1):
+def outcome(task, *inputs, batch=1, device="cpu"):
     """Everything that is said of the inputs, with so many windows in a batch."""
     items = iter([item for one in inputs for item in one])
     batches = group(task.samples(items), size=batch, max_bytes=1 << 30)
-    return list(task.results(infer(batches, task.step, device=choose("cpu"))))
+    return list(task.results(infer(batches, task.step, device=choose(device))))
 
 
 def windows(results):
@@ -159,6 +162,17 @@ def test_batches_across_inputs_change_nothing(make, batch):
     assert [(w.start_s, w.first_index, w.last_index) for w in windows(together)] == [
         (w.start_s, w.first_index, w.last_index) for w in windows(alone)
     ]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available() and os.environ.get("VIDPC_NEED_CUDA") != "1", reason="no GPU")
+def test_a_gpu_says_the_same(make):
+    task = make(2, mean=[0.4, 0.5, 0.6])
+    expected = windows(outcome(task, video(40), batch=3))
+    for recogniser in task.recognisers:
+        recogniser.model = prepare(recogniser.model, choose("cuda"))
+    for ours, theirs in zip(windows(outcome(task, video(40), batch=3, device="cuda")), expected, strict=True):
+        for mine, other in zip(ours.scores, theirs.scores, strict=True):
+            assert mine == pytest.approx(other, abs=GPU_ROUNDING)
 
 
 def test_models_at_once_say_what_each_says_alone(make, tmp_path):

@@ -2,7 +2,8 @@
 
     sources -> for each: Opened, Aside(ClipPlan), Frame, Frame, …, Closed
 
-A file with an index is read by seeking; other inputs are read twice in order, once to count. Both give the same frames.
+A file with an index is read by seeking; other inputs are read twice in order, once to count. Both give the same frames, but for
+damaged files: an index counts what was coded, reading what could be decoded.
 """
 
 import statistics
@@ -86,6 +87,9 @@ def _by_seeking(number: int, video: RandomAccess, choose: Choose, options: ReadO
     kept = [index for index, time_s in enumerate(video.times_s) if thinning.wants(time_s)]
     yield Opened(number, video.info)
     warnings.extend(thinning.warnings())
+    declared = video.info.frame_count
+    if declared is not None and declared > len(video):
+        warnings.append(f"the file declares {declared} pictures, {len(video)} are shown")
     if kept:
         plan = _plan(kept, [video.times_s[index] for index in kept[:_RATED_FRAMES]], video.info, choose, options)
         yield Aside(number, plan)
