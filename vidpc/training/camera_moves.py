@@ -83,7 +83,7 @@ def filmed(pictures: U8, way: Path, rng: np.random.Generator, side: int) -> U8 |
     origin = -low * width + free * rng.random(2)
     thetas = _affine(origin + scaled * width, grown * width, way.turn)
     grid = F.affine_grid(torch.from_numpy(thetas).float(), [len(thetas), 3, side, side], align_corners=False)
-    source = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float()
+    source = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
     source = _softened(source, width * max(source.shape[-2:]) / side).expand(len(thetas), -1, -1, -1)
     seen = F.grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     seen = seen + torch.from_numpy(rng.normal(0, rng.uniform(0, 3), seen.shape).astype(np.float32))  # noise of a sensor

@@ -1,7 +1,8 @@
 """Footage of simulated camera moves: real scenes, generated streets, and a camera that is told where to go."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +42,16 @@ def footage(
 ) -> Iterator[Footage]:
     """The clips, of ``count`` pictures kept as ``kept`` says, from ``folder`` where they are already there.
 
-    Clip i shows the same, whatever the number of clips; its move is number i of all moves, again and again.
+    Clip i shows the same, whatever the number of clips, until another setting changes; its move is number i of all moves,
+    again and again.
     """
     if not scenes and not simulation.streets:
         raise PresetError("simulated camera moves need scenes: name videos, or set streets")
     folder.mkdir(parents=True, exist_ok=True)
+    name = f"{seed}-{_settings(scenes, simulation, kept, count)}"
     opened: list[Scene] = []
     for number in range(simulation.simulated):
-        move, place = MOVES[number % len(MOVES)], folder / f"{seed}-{number:06d}"
+        move, place = MOVES[number % len(MOVES)], folder / f"{name}-{number:06d}"
         if not place.with_suffix(".done").exists():
             opened = opened or [*_real(scenes, kept, folder), *_streets(simulation.streets, seed)]
             shown = _film(opened, simulation, kept, count, move, np.random.default_rng((seed, number)))
@@ -57,6 +60,12 @@ def footage(
             place.with_suffix(".done").touch()
         shown, flow = (np.load(place.with_suffix(suffix), mmap_mode="r") for suffix in (".npy", ".flow.npy"))
         yield Footage(Clip(place, move, place.name), shown, flow)
+
+
+def _settings(scenes: Sequence[Clip], simulation: Simulation, kept: Kept, count: int) -> str:
+    """What all clips depend on, in a few letters."""
+    words = f"{[str(clip.path.resolve()) for clip in scenes]} {replace(simulation, simulated=0)} {kept} {count}"
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
 def _film(scenes: Sequence[Scene], simulation: Simulation, kept: Kept, count: int, move: str, rng: np.random.Generator) -> U8:
