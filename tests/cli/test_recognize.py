@@ -72,6 +72,7 @@ def test_clips_and_crops_come_from_the_papers(run, video, tmp_path, model):
     assert run(video, *arguments)[0] == 0
     settings = json.loads((tmp_path / "a.json").read_text())["settings"]
     assert (settings["clips"], settings["crops"], settings["resize"]) == (2, 3, "float")
+    assert "nothing was sure enough" not in run(video, "--clips", 2)[2]  # clips make no segments, however sure they are
 
 
 def test_several_models_look_at_the_same_windows(run, video, tmp_path, model, other):

@@ -29,7 +29,7 @@ def _lines(header: ActionHeader, actions: Actions, labels: int, segments: int) -
         said = ", ".join(f"{printable(entry.label)} {_percent(entry.score)}" for entry in best if entry.model == model.name)
         yield f"  {printable(model.name):<{width}}  {said}"
     shown = _longest(actions.segments, segments)
-    if not shown:
+    if not shown and not header.settings.get("clips"):  # clips that lie anywhere are no windows to make segments of
         yield "  no segment: nothing was sure enough"
     yield from _rows(shown, with_hours=any(segment.end_s >= _HOUR_S for segment in shown))
     if left := len(actions.segments) - len(shown):
