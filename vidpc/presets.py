@@ -22,7 +22,7 @@ SCHEMES = ("tiles", "paper")
 # Something-Something; VidTr, torchvision
 SAMPLING_RULES = ("centres", "linspace", "segments", "steps")
 # stretch: the whole picture becomes the square, by the decoder's scaler; float: TimeSformer; opencv: VidTr; antialiased:
-# torchvision
+# torchvision, whose transform of clips smooths nothing, whatever the name says
 CLIP_RESIZE_RULES = ("stretch", "float", "opencv", "antialiased")
 
 Config = TypeVar("Config")
@@ -126,7 +126,7 @@ class RecognizeConfig:
     weights: str  # an entry of the registry, or a path
     # windows
     window_s: float = 0.0  # span of a window
-    hop_s: float = 0.0  # from the start of a window to that of the next; 0: half a window
+    hop_s: float = 0.0  # from the start of a window to that of the next; 0: about half a window
     clips: int = 0  # 0: windows side by side over the whole video; else so many, placed as the paper's test places them
     crops: int = 1  # views of a window: 1 in the middle, or 3 from side to side; their scores are averaged
     # how the network sees a window
