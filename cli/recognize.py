@@ -90,7 +90,9 @@ def _seconds(ctx: click.Context, param: click.Parameter, seconds: float | None) 
 @click.option("--labels", metavar="NAME[=NEW],…", callback=_renamed, help="Tell these labels alone, under other names.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Tell so many labels of each model.")
 @click.option("--window", type=float, metavar="SECONDS", callback=_seconds, help="Length of a window; by default the model's.")
-@click.option("--hop", type=float, metavar="SECONDS", callback=_seconds, help="From window to window; by default half of one.")
+@click.option(
+    "--hop", type=float, metavar="SECONDS", callback=_seconds, help="From window to window; by default about half of one."
+)
 @click.option("--clips", type=click.IntRange(1, 1000), help="Look at so many clips, placed as in the papers, not at windows.")
 @click.option("--crops", type=int, help="Views of each window: 1 in the middle, or 3 from side to side.")
 @choice_option("--decoder", ("pyav", "decord"), default="pyav", show_default=True, help="What seeks in files for --clips.")

@@ -145,6 +145,12 @@ class Look:
         return float(self.window_s * RATED_FPS / self.frames)
 
     @property
+    def half_s(self) -> Fraction:
+        """About half a window: whole steps from picture to picture, so that windows look at the same pictures."""
+        rule = self.rule(self.window_s)
+        return rule.step_s * max(1, rule.count // 2) if rule.count > 1 else self.window_s / 2
+
+    @property
     def shared(self) -> "Look":
         """What must be equal for models that see the same clips."""
         return replace(self, mean=(), std=(), combine="")
@@ -214,7 +220,7 @@ class RecognizeTask:
         _check_shared(found)
         self.recognisers = [recogniser for recogniser in found if recogniser.kept]
         self.config, self.look = found[0].config, found[0].look
-        hop_s = _exact(self.config.hop_s) if self.config.hop_s else self.look.window_s / 2
+        hop_s = _exact(self.config.hop_s) if self.config.hop_s else self.look.half_s
         if hop_s < LEAST_HOP_S:
             raise PresetError(f"hop_s is {float(hop_s):g}, expected at least {float(LEAST_HOP_S):g}")
         if self.look.resize == "stretch" and self.config.crops > 1:
