@@ -1,6 +1,7 @@
 """``vidpc train``: weights from labelled pictures and scans."""
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,7 @@ def recognize(**options: Any) -> None:
     if options["folds"] is not None:
         for line in training.crossed(run, options["folds"], resume=options["resume"]):
             _say_recogniser(line)
-        options["out"].write_text(json.dumps(line, indent=2) + "\n", encoding="utf-8")
+        _write(options["out"], json.dumps(line, indent=2) + "\n")
         return
     for line in training.carry_out(run, resume=options["resume"]):
         _say_recogniser(line)
@@ -207,22 +208,29 @@ def recognize(**options: Any) -> None:
 @click.argument("file", type=click.Path(path_type=Path), metavar="WEIGHTS")
 @click.option("--val", type=click.Path(path_type=Path), multiple=True, required=True, help="Labels to measure on.")
 def check(file: Path, val: tuple[Path, ...]) -> None:
-    """What weights reach, as JSON: a tracker's AP50 and AP50:95, in all and for each set; a classifier's accuracy.
+    """What weights reach, as JSON: a tracker's AP50 and AP50:95, in all and for each set; a classifier's accuracy; a
+    recogniser's accuracy, in all and over labels, and which labels it takes for which.
 
-    Pictures and objects whose split is train are left out.
+    Pictures, objects and clips whose split is train are left out.
     """
     from vidpc.weights import read_header
 
-    figures: Mapping[str, Any]
-    if read_header(file).architecture == "pct":
-        from vidpc.training.objects import measure_file
+    click.echo(json.dumps(_measured(file, val, read_header(file).architecture), indent=2))
 
-        figures = measure_file(file, val)
-    else:
+
+def _measured(file: Path, val: tuple[Path, ...], architecture: str) -> Mapping[str, Any]:
+    if architecture == "transtrack":
         from vidpc.training.runs import measure
 
-        figures = measure(file, val)
-    click.echo(json.dumps(figures, indent=2))
+        return measure(file, val)
+    if architecture == "pct":
+        from vidpc.training import objects
+
+        return objects.measure_file(file, val)
+    from vidpc.training import recognize as recognition
+
+    with tempfile.TemporaryDirectory() as folder:
+        return recognition.measure_file(file, val, Path(folder))
 
 
 def _say_overlap(line: Mapping[str, Any]) -> None:
@@ -242,12 +250,22 @@ def _overrides(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict(options["settings"]), **named}
 
 
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
 def _refuse_to_replace(options: Mapping[str, Any]) -> None:
+    if not options["out"].parent.is_dir():  # told now, not after hours
+        raise OutputError(f"cannot write {options['out']}: there is no folder {options['out'].parent}")
     if options["overwrite"]:
         return
     if options["out"].exists():
         raise OutputError(f"{options['out']} exists; --overwrite replaces it")
-    if not options["resume"] and (options["folder"] / "checkpoint.pt").exists():
+    folds = ("checkpoint.pt", "fold-0/checkpoint.pt")
+    if not options["resume"] and any((options["folder"] / name).exists() for name in folds):
         raise PresetError(f"{options['folder']} holds a run; go on with --resume, or replace it with --overwrite")
 
 

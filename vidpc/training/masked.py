@@ -39,7 +39,7 @@ class Masked(nn.Module):
 
 
 def hidden_places(count: int, rows: int, columns: int, share: float, generator: torch.Generator) -> Tensor:
-    """bool[count rows columns] of which ``share`` are true, drawn for each clip."""
+    """bool[count rows columns] of which ``share`` are true, one at least, drawn for each clip."""
     order = torch.rand(count, rows * columns, generator=generator).argsort(dim=1)
-    hidden: Tensor = (order < round(share * rows * columns)).unflatten(1, (rows, columns))
+    hidden: Tensor = (order < max(1, round(share * rows * columns))).unflatten(1, (rows, columns))
     return hidden

@@ -23,7 +23,7 @@ from vidpc.training.masked import Masked, hidden_places
 from vidpc.training.simulated import Simulation, footage
 from vidpc.training.trainee import Schedule, Trainee, train
 from vidpc.types import F64, I64
-from vidpc.weights import registry
+from vidpc.weights import WeightsFile, registry
 
 OWN = "motion-timesformer"
 _HEADS = ("head", "fc")  # what a recogniser calls its last layer
@@ -61,6 +61,11 @@ class RecognizeRecipe:
             raise PresetError(
                 f"batch {self.batch}, smoothing {self.smoothing}, layer_decay {self.layer_decay}, rate_fps {self.rate_fps}: "
                 "expected at least 2, 0 to below 1, above 0 to 1, above 0"
+            )
+        if self.mixed < 0 or self.masked < 0 or not 0 < self.hidden < 1 or not 0 <= self.colours <= 1:
+            raise PresetError(
+                f"mixed {self.mixed}, masked {self.masked}, hidden {self.hidden}, colours {self.colours}: expected 0 or more, "
+                "0 or more, between 0 and 1, 0 to 1"
             )
 
 
@@ -144,7 +149,9 @@ def prepare(
     places = [clip for path in scene for clip in scenes(path, split)]
     if settings.masked and (init is not None or not places):
         raise PresetError("masked tubes need a network of the built-in kind, and clips: name some with --scenes")
-    subject, kept = _own(settings) if init is None else _given(init, settings)
+    if scene and not settings.masked and not settings.simulation.simulated:
+        raise PresetError("nothing is learnt from --scenes: set simulated or masked in the recipe, or leave them out")
+    subject, kept = _own(settings) if init is None else _given(registry.load(init), settings)
     begun = folder / "clips"
     found = list(decoded(learned, kept, begun))
     found += decoded([replace(clip, group="") for path in also for clip in listed(path, "all")], kept, begun)
@@ -195,13 +202,19 @@ def _own(recipe: RecognizeRecipe) -> tuple[Subject, Kept]:
     return Subject(OWN, asdict(network), rules, lambda: MotionTimeSformer(network)), kept
 
 
-def _given(init: str, recipe: RecognizeRecipe) -> tuple[Subject, Kept]:
-    """The network of a weights file, to be trained further."""
-    file = registry.load(init)
+def _given(file: WeightsFile, recipe: RecognizeRecipe) -> tuple[Subject, Kept]:
+    """The network of a weights file, to be trained further or measured."""
     look = Look.of(file.header.input)
     own = file.header.architecture == OWN
+    if own and recipe.rate_fps != (rate := _rate_fps(look)):
+        raise PresetError(f"rate_fps is {recipe.rate_fps:g}, expected {rate:g}: every picture that {file.header.path} sees")
     kept = Kept(_exact(recipe.rate_fps), look.short_side, stretch=look.resize == "stretch", with_flow=own)
     return Subject(file.header.architecture, file.header.config, file.header.input, lambda: build_model(file)), kept
+
+
+def _rate_fps(look: Look) -> float:
+    """Pictures a second of a network that sees them side by side."""
+    return round(float(look.frames / look.window_s), 3)
 
 
 def carry_out(run: Run, *, resume: bool = False) -> Iterator[dict[str, Any]]:
@@ -237,13 +250,16 @@ def started(run: Run) -> nn.Module:
 
 def _pace(model: nn.Module, recipe: RecognizeRecipe) -> Callable[[str], float]:
     """A parameter's share of the learning rate: less for earlier blocks, or nothing for all but the head."""
-    depth = 1 + max((_block(name) for name, _ in model.named_parameters()), default=0)
+    last = max((_block(name) for name, _ in model.named_parameters()), default=0)
 
     def pace(name: str) -> float:
         name = name.removeprefix(_INSIDE)
         if name.split(".")[0] in (*_HEADS, *_MASKED_ALONE):
             return 1.0
-        return 0.0 if recipe.learns == "head" else recipe.layer_decay ** (depth - _block(name))
+        if recipe.learns == "head":
+            return 0.0
+        block = last if name.removeprefix("trunk.").startswith("norm.") else _block(name)  # the last norm follows all blocks
+        return recipe.layer_decay ** (1 + last - block)
 
     return pace
 
@@ -375,7 +391,7 @@ def _length(subject: Subject, recipe: RecognizeRecipe) -> int:
 
 def finish(out: Path, run: Run, *, licence: str) -> str:
     """Writes the averaged weights of the run's checkpoint, in half precision, and returns the file's sha256."""
-    saved = read_checkpoint(run.folder / "checkpoint.pt")
+    step, average = _learnt(run.folder)
     config = {**run.subject.config, "classes": len(run.classes)}
     metadata = {
         "architecture": run.subject.architecture,
@@ -383,13 +399,20 @@ def finish(out: Path, run: Run, *, licence: str) -> str:
         "labels": json.dumps(list(run.classes)),
         "input": json.dumps(dict(run.subject.rules)),
         "licence": licence,
-        "source": f"vidpc train recognize, {saved['step']} steps, seed {run.recipe.schedule.seed}",
-    }
-    average = {
-        name.removeprefix(_INSIDE): value for name, value in saved["average"].items() if name.split(".")[0] not in _MASKED_ALONE
+        "source": f"vidpc train recognize, {step} steps, seed {run.recipe.schedule.seed}",
     }
     tensors = {name: value.half() for name, value in average.items() if value.is_floating_point()}
     return weights.write(out, tensors, metadata)
+
+
+def _learnt(folder: Path) -> tuple[int, dict[str, Tensor]]:
+    """The step of a run's checkpoint and the network's averaged weights, without what only masked tubes need."""
+    saved = read_checkpoint(folder / "checkpoint.pt")
+    masked = "predict.weight" in saved["average"]
+    if not masked:
+        return saved["step"], saved["average"]
+    inside = {name: value for name, value in saved["average"].items() if name.split(".")[0] not in _MASKED_ALONE}
+    return saved["step"], {name.removeprefix(_INSIDE): value for name, value in inside.items()}
 
 
 def folds(run: Run, count: int) -> list[I64]:
@@ -399,8 +422,10 @@ def folds(run: Run, count: int) -> list[I64]:
     """
     groups = sorted({item.clip.group for item in run.train.footage} - {""})
     sizes = {group: sum(item.clip.group == group for item in run.train.footage) for group in groups}
-    if len(groups) < 2:
-        raise PresetError("the clips are all of one group: nothing could be held out")
+    if len(groups) < 2 or count == 1:
+        raise PresetError(
+            f"{len(groups)} groups of clips, {count or 'all'} folds: expected two or more, to hold out one of them"
+        )
     rng = np.random.default_rng(run.recipe.schedule.seed)
     held: list[list[str]] = [[] for _ in range(min(count or len(groups), len(groups)))]
     for group in sorted(groups, key=lambda group: (-sizes[group], rng.random())):
@@ -415,6 +440,8 @@ def crossed(run: Run, count: int, *, resume: bool = False) -> Iterator[dict[str,
     """
     scores = np.zeros((len(run.train.labels), len(run.classes)))
     accuracies = []
+    for stale in () if resume else [*run.folder.glob("fold-*/scores.json"), *run.folder.glob("fold-*/checkpoint.pt")]:
+        stale.unlink()  # of an earlier run, which this one would else go on with after a stop
     for number, fold in enumerate(folds(run, count)):
         held = np.zeros(len(scores), bool)
         held[fold] = True
@@ -440,23 +467,25 @@ def crossed(run: Run, count: int, *, resume: bool = False) -> Iterator[dict[str,
 def _scores_of(part: Run) -> list[list[float]]:
     """What the averaged weights of a fold's run say of the clips that were held out."""
     model = started(part)
-    model.load_state_dict(read_checkpoint(part.folder / "checkpoint.pt")["average"])
+    model.load_state_dict(_learnt(part.folder)[1])
     assert part.val is not None
     scores: list[list[float]] = told(model.eval(), part.val, part).tolist()
     return scores
 
 
 def measure_file(file: Path, val: Sequence[Path], folder: Path) -> dict[str, Any]:
-    """What the weights in a file reach on the clips of ``val`` whose split is val."""
+    """What the weights in a file reach on the clips of ``val`` whose split is val. ``folder`` keeps the decoded clips."""
     content = weights.read(file)
-    subject, kept = _given(str(file), RecognizeRecipe())
+    model, look = build_model(content), Look.of(content.header.input)
+    recipe = RecognizeRecipe(rate_fps=_rate_fps(look)) if content.header.architecture == OWN else RecognizeRecipe()
+    subject, kept = _given(content, recipe)
     found = list(decoded([clip for path in val for clip in listed(path, "val")], kept, folder))
     classes = content.header.labels
     if unknown := {item.clip.label for item in found} - set(classes):
         raise PresetError(f"{file} does not know the labels {', '.join(sorted(unknown))}")
     measured = _numbered(found, classes)
-    run = Run(RecognizeRecipe(), subject, classes, measured, measured, folder)
-    return figures(told(build_model(content), measured, run), measured.labels, classes)
+    run = Run(recipe, subject, classes, measured, measured, folder)
+    return figures(told(model, measured, run)[:, list(content.header.logits)], measured.labels, classes)
 
 
 def _exact(rate: float) -> Fraction:

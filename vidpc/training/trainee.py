@@ -101,7 +101,7 @@ def update(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module],
     """One step on a batch; the parts of its loss, their sum and the gradient's norm."""
     for group in state.optimizer.param_groups:
         group["lr"] = schedule.rate_at(state.step) * group["pace"]
-    state.model.train()
+    _to_training(state.model)
     torch.manual_seed(schedule.seed * 1_000_003 + state.step)  # of dropout
     parts = trainee.losses(state.model, batch)
     total = torch.stack(list(parts.values())).sum()
@@ -113,6 +113,14 @@ def update(trainee: Trainee[Batch], schedule: Schedule, state: State[nn.Module],
     state.step += 1
     state.follow(schedule.average)
     return {**{name: float(part.detach()) for name, part in parts.items()}, "total": float(total.detach()), "norm": float(norm)}
+
+
+def _to_training(model: nn.Module) -> None:
+    """All of it learns but modules whose values are frozen: batch norms would go on counting."""
+    model.train()
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        module.training = not own or any(value.requires_grad for value in own)
 
 
 def paced(model: nn.Module, pace: Callable[[str], float] | None) -> dict[float, list[nn.Parameter]]:
