@@ -68,6 +68,8 @@ def train(trainee: Trainee[Batch], schedule: Schedule, folder: Path, *, resume: 
     state = State(model, paced(model, trainee.pace), rate=schedule.learning_rate, weight_decay=schedule.weight_decay)
     if resume:
         state.load(folder / "checkpoint.pt")
+    else:
+        (folder / "checkpoint.pt").unlink(missing_ok=True)  # of an earlier run: nothing may go on with it
     with (folder / "log.jsonl").open("a" if resume else "w") as log:
         for line in _lines(trainee, schedule, state, folder / "checkpoint.pt"):
             log.write(json.dumps(line) + "\n")
