@@ -74,7 +74,7 @@ def filmed(pictures: U8, way: Path, rng: np.random.Generator, side: int) -> U8 |
     """
     grown = np.exp(way.size - way.size.max())  # 1 where the view is largest
     reach = grown * (np.abs(np.cos(way.turn)) + np.abs(np.sin(way.turn)))
-    scaled = way.middle * np.exp(-way.size.max() + way.size)[:, None] if way.size.any() else way.middle
+    scaled = way.middle * grown[:, None]
     low, high = (scaled - reach[:, None] / 2).min(axis=0), (scaled + reach[:, None] / 2).max(axis=0)
     width = min(1 / (high - low).max(), 1.0) * rng.uniform(0.75, 1)  # of the largest view, in sides of the picture
     if width < side / max(pictures.shape[1:3]) / 2.5:  # it would be enlarged too much
