@@ -4,6 +4,7 @@ A move is a path of a view over a larger picture: where its middle is, how large
 The content goes the other way: a camera that pans left shows things move right.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidpc.training.actors import Actor, acted
 from vidpc.types import F64, U8
 
 MOVES = ("still", "pan left", "pan right", "tilt up", "tilt down", "zoom in", "zoom out", "roll", "shake")
@@ -67,10 +69,10 @@ def path(move: str, count: int, rate_fps: float, rng: np.random.Generator, optio
     return Path(middle, size, turn)
 
 
-def filmed(pictures: U8, way: Path, rng: np.random.Generator, side: int) -> U8 | None:
+def filmed(pictures: U8, way: Path, rng: np.random.Generator, side: int, actors: Sequence[Actor] = ()) -> U8 | None:
     """u8[t side side 3]: the view's way over ``pictures`` u8[t or 1, h w 3]; None where the way is longer than they are wide.
 
-    The view is as large as the way allows, and its place is drawn. With one picture, nothing moves but the camera.
+    The view is as large as the way allows, and its place is drawn. With one picture, camera and ``actors`` alone move.
     """
     grown = np.exp(way.size - way.size.max())  # 1 where the view is largest
     reach = grown * (np.abs(np.cos(way.turn)) + np.abs(np.sin(way.turn)))
@@ -86,6 +88,7 @@ def filmed(pictures: U8, way: Path, rng: np.random.Generator, side: int) -> U8 |
     source = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
     source = _softened(source, width * max(source.shape[-2:]) / side).expand(len(thetas), -1, -1, -1)
     seen = F.grid_sample(source, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    seen = acted(seen, thetas, actors)
     seen = seen + torch.from_numpy(rng.normal(0, rng.uniform(0, 3), seen.shape).astype(np.float32))  # noise of a sensor
     return np.asarray(seen.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
 

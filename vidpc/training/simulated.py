@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from vidpc.errors import PresetError
 from vidpc.synthetic.street import Street
+from vidpc.training.actors import actor
 from vidpc.training.camera_moves import MOVES, MoveOptions, filmed, path
 from vidpc.training.clips import Clip, Footage, Kept, decoded, flow_of
 from vidpc.types import U8
@@ -26,6 +29,7 @@ class Simulation:
     simulated: int = 0
     streets: int = 40
     frozen: float = 0.5  # share of clips on footage of still cameras in which nothing but the camera moves
+    actors: int = 0  # things that move in front of a scene, at most; every number of them is as likely
     moves: MoveOptions = field(default_factory=MoveOptions)
 
 
@@ -77,8 +81,10 @@ def _film(scenes: Sequence[Scene], simulation: Simulation, kept: Kept, count: in
             pictures = scene.pictures[first : first + count]
         else:
             pictures = scene.pictures[(first := int(rng.integers(n))) : first + 1]
+        drawn = [scenes[int(i)].pictures for i in rng.integers(len(scenes), size=int(rng.integers(simulation.actors + 1)))]
+        actors = [actor(run[int(rng.integers(len(run)))], count, float(kept.rate_fps), rng) for run in drawn]
         way = path(move, count, float(kept.rate_fps), rng, simulation.moves)
-        shown = filmed(pictures, way, rng, kept.side)
+        shown = filmed(pictures, way, rng, kept.side, actors)
         if shown is not None:
             return shown
     raise PresetError(f"no way of the move {move!r} fits into its scene: slower moves are needed")
@@ -99,4 +105,6 @@ def _is_still(pictures: U8) -> bool:
 def _streets(count: int, seed: int) -> Iterator[Scene]:
     for number in range(count):
         pixels, _ = Street(seed=_STREET_SEED + 1000 * seed + number).frame(1.0)
-        yield Scene(pixels[None], still=False)
+        picture = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        square = F.interpolate(picture, size=(SCENE_SIDE, SCENE_SIDE), mode="bilinear", antialias=True)
+        yield Scene(square.permute(0, 2, 3, 1).numpy(), still=False)
