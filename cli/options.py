@@ -8,6 +8,8 @@ Each decorator adds keyword arguments of the same name to the command:
     model_options    model, preset, settings (a dict of what --set gave)
     progress_option  progress
     verbose_option   nothing: it turns the logging up
+
+``together`` makes one such decorator out of several options.
 """
 
 import logging
@@ -128,7 +130,7 @@ def _verbosity(ctx: click.Context, param: click.Parameter, count: int) -> None:
         warnings.simplefilter("default")
 
 
-def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator out of several; ``--help`` shows them in this order."""
 
     def decorate(command: Command) -> Command:
@@ -139,7 +141,7 @@ def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], 
     return decorate
 
 
-device_options = _together(
+device_options = together(
     click.option(
         "--device", type=device, metavar="DEVICE", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
     ),
@@ -154,7 +156,7 @@ device_options = _together(
     ),
 )
 
-source_options = _together(
+source_options = together(
     click.option("--start", type=time_s, metavar="TIME", help="Begin at this time: seconds or h:mm:ss."),
     click.option("--end", type=time_s, metavar="TIME", help="Stop before this time."),
     click.option("--fps", type=rate_fps, metavar="RATE", help="Thin frames to this rate, by their times."),
@@ -165,12 +167,12 @@ source_options = _together(
 )
 
 
-output_options = _together(
+output_options = together(
     click.option("--overwrite", is_flag=True, is_eager=True, help="Replace outputs that exist."),
     click.option("--skip-existing", is_flag=True, callback=_exclude_both, help="Leave out inputs whose output exists."),
 )
 
-model_options = _together(
+model_options = together(
     click.option(
         "--preset", metavar="NAME|FILE", shell_complete=_complete_presets, help="Settings and weights that belong together."
     ),

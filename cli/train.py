@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,27 @@ import click
 
 from vidpc.errors import OutputError, PresetError
 
-from .options import choice_option, device, setting
+from .options import Command, choice_option, device, setting, together
 
 _FIGURES = {"step": "{step:>6}  loss {total:.3f}  {s:.2f} s a step", "check": "{step:>6}  AP50 {ap50:.3f}  AP {ap:.3f}"}
+
+_Path = click.Path(path_type=Path)
+
+
+def run_options(folder: str) -> Callable[[Command], Command]:
+    """What every training run takes: settings, steps, seed, run folder, output."""
+    return together(
+        click.option(
+            "--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe."
+        ),
+        click.option("--steps", type=click.IntRange(min=1), help="Updates in all."),
+        click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it."),
+        click.option("--run", "folder", type=_Path, default=folder, show_default=True, help="Log, checkpoint."),
+        click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run."),
+        click.option("--out", type=_Path, required=True, help="Weights file to write."),
+        click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states."),
+        click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run."),
+    )
 
 
 @click.group("train")
@@ -21,25 +39,14 @@ def command() -> None:
 
 
 @command.command("track")
-@click.option(
-    "--labels", type=click.Path(path_type=Path), multiple=True, help="COCO document, .jsonl of runs, or sequence folder."
-)
-@click.option("--images", type=click.Path(path_type=Path), multiple=True, help="Folder of each label file's pictures: its own.")
-@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option("--labels", type=_Path, multiple=True, help="COCO document, .jsonl of runs, or sequence folder.")
+@click.option("--images", type=_Path, multiple=True, help="Folder of each label file's pictures: its own.")
+@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
 @click.option("--recipe", default="people.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
-@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
-@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
-@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
-@click.option("--init", type=click.Path(path_type=Path), help="Weights to begin with, instead of random ones.")
-@click.option(
-    "--run", "folder", type=click.Path(path_type=Path), default="runs/track", show_default=True, help="Log, checkpoint."
-)
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
-@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
+@click.option("--init", type=_Path, help="Weights to begin with, instead of random ones.")
 @click.option("--device", type=device, default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Train together, a thread each.")
-@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+@run_options("runs/track")
 def track(**options: Any) -> None:
     """Train a tracker of people, or of whatever the one category of the labels is.
 
@@ -71,20 +78,11 @@ def track(**options: Any) -> None:
 
 
 @command.command("classify")
-@click.option("--data", type=click.Path(path_type=Path), multiple=True, help="Folder with a folder a label, .csv or .npz.")
-@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option("--data", type=_Path, multiple=True, help="Folder with a folder a label, .csv or .npz.")
+@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
 @click.option("--recipe", default="objects.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
-@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
-@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
-@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
-@click.option("--init", type=click.Path(path_type=Path), help="Weights to begin with, instead of random ones.")
-@click.option(
-    "--run", "folder", type=click.Path(path_type=Path), default="runs/classify", show_default=True, help="Log, checkpoint."
-)
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
-@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
-@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+@click.option("--init", type=_Path, help="Weights to begin with, instead of random ones.")
+@run_options("runs/classify")
 def classify(**options: Any) -> None:
     """Train a classifier of scanned objects, for `vidpc classify`.
 
@@ -106,21 +104,12 @@ def classify(**options: Any) -> None:
 
 
 @command.command("segment")
-@click.option("--data", type=click.Path(path_type=Path), multiple=True, help="Labelled scan, or folder of scans.")
-@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option("--data", type=_Path, multiple=True, help="Labelled scan, or folder of scans.")
+@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
 @click.option(
     "--recipe", required=True, metavar="NAME|FILE", help="Settings of the run: aerial.train, rooms.train, or your own."
 )
-@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
-@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
-@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
-@click.option(
-    "--run", "folder", type=click.Path(path_type=Path), default="runs/segment", show_default=True, help="Log, checkpoint."
-)
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Weights file to write.")
-@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
-@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+@run_options("runs/segment")
 def segment(**options: Any) -> None:
     """Train a network that labels points, on scans of any format whose points have a label or a classification.
 
@@ -140,44 +129,30 @@ def segment(**options: Any) -> None:
 
 
 @command.command("recognize")
-@click.option(
-    "--data", type=click.Path(path_type=Path), multiple=True, help="Table of clips (.csv), or folder with a folder a label."
-)
-@click.option("--also", type=click.Path(path_type=Path), multiple=True, help="The same, to learn from but never measure on.")
-@click.option("--val", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option("--data", type=_Path, multiple=True, help="Table of clips (.csv), or folder with a folder a label.")
+@click.option("--also", type=_Path, multiple=True, help="The same, to learn from but never measure on.")
+@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
 @choice_option("--split", ("train", "all"), default="train", show_default=True, help="Clips of --data to learn from.")
 @click.option(
     "--scenes",
-    type=click.Path(path_type=Path),
+    type=_Path,
     multiple=True,
     help="Videos that simulated camera moves go over (with simulated=N).",
 )
-@click.option("--val-scenes", type=click.Path(path_type=Path), multiple=True, help="The same, to measure on.")
+@click.option("--val-scenes", type=_Path, multiple=True, help="The same, to measure on.")
 @click.option(
     "--recipe",
     required=True,
     metavar="NAME|FILE",
     help="Settings of the run: fight.train, interactions.train, camera.train, or yours.",
 )
-@click.option("--set", "settings", type=setting, metavar="KEY=VALUE", multiple=True, help="Change one setting of the recipe.")
-@click.option("--steps", type=click.IntRange(min=1), help="Updates in all.")
-@click.option("--seed", type=click.IntRange(min=0), help="Everything random follows from it.")
 @click.option("--init", metavar="NAME|FILE", help="Weights to begin with, built in, fetched or a file; their head is replaced.")
 @click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    default="runs/recognize",
-    show_default=True,
-    help="Log, checkpoint, clips.",
+    "--folds",
+    type=click.IntRange(min=0),
+    help="Cross-validate instead: N folds, 0 for one a group; --out takes figures (.json).",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --run.")
-@click.option("--folds", type=click.IntRange(min=0), help="Cross-validate over groups instead: N folds, 0 for one a group.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Weights file to write; with --folds figures (.json)."
-)
-@click.option("--licence", default="unknown", show_default=True, help="Terms that the weights file states.")
-@click.option("--overwrite", is_flag=True, help="Replace --out, or the run in --run.")
+@run_options("runs/recognize")
 def recognize(**options: Any) -> None:
     """Train a recogniser of what happens in clips, for `vidpc recognize`.
 
