@@ -162,14 +162,15 @@ def recognize(**options: Any) -> None:
     less change in the first blocks. The run's folder holds the decoded clips, log.jsonl and checkpoint.pt.
     """
     _refuse_to_replace(options)
+    from vidpc.training import folds, recognize_runs
     from vidpc.training import recognize as training
 
     named = {name: options[name] for name in ("data", "also", "val", "init", "split", "folder")}
-    run = training.prepare(
+    run = recognize_runs.prepare(
         options["recipe"], _overrides(options), scene=options["scenes"], val_scene=options["val_scenes"], **named
     )
     if options["folds"] is not None:
-        for line in training.crossed(run, options["folds"], resume=options["resume"]):
+        for line in folds.crossed(run, options["folds"], resume=options["resume"]):
             _say_recogniser(line)
         _write(options["out"], json.dumps(line, indent=2) + "\n")
         return

@@ -16,8 +16,8 @@ from vidpc.tasks.classify import build_model
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.object_views import ViewOptions
 from vidpc.training.objects import ObjectRecipe, Run, accuracy, carry_out, draw, finish, prepare
-from vidpc.training.trainee import Schedule
 from vidpc.training.shapes import Shapes
+from vidpc.training.trainee import Schedule
 
 SCHEDULE = Schedule(
     steps=40, warmup=5, decay_from=10, learning_rate=1e-2, average=0.9, log_every=10, save_every=3, check_every=1000, seed=4

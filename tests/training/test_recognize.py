@@ -17,23 +17,13 @@ from vidpc.media.sources import expand
 from vidpc.presets import RecognizeConfig
 from vidpc.stream.batch import group
 from vidpc.tasks.recognize import ActionResult, RecognizeTask, build_model
-from vidpc.training import recognize
+from vidpc.training import folds as cross_validation
 from vidpc.training.checkpoint import read_checkpoint
-from vidpc.training.clips import Clip, Footage
-from vidpc.training.recognize import (
-    Labelled,
-    RecognizeRecipe,
-    carry_out,
-    crossed,
-    draw,
-    figures,
-    finish,
-    folds,
-    measure_file,
-    prepare,
-    started,
-    told,
-)
+from vidpc.training.clips import Clip, Footage, decoded
+from vidpc.training.folds import crossed, folds
+from vidpc.training.recognize import carry_out, draw, figures, finish, measure_file, pace_of, started, told
+from vidpc.training.recognize_recipe import RecognizeRecipe
+from vidpc.training.recognize_runs import Labelled, Run, own, prepare, ticks_of
 from vidpc.training.trainee import paced
 from vidpc.types import Actions
 
@@ -97,7 +87,7 @@ def test_training_and_the_task_see_the_same(make, tmp_path, count):
     with torch.no_grad():
         model.head.weight.mul_(50)  # so that scores differ from clip to clip
     clip = write_walk(tmp_path / "clip.mp4", "right", 3, count)
-    (footage,) = recognize.decoded([Clip(clip, "right", "")], recognize._own(run.recipe)[1], tmp_path / "kept")
+    (footage,) = decoded([Clip(clip, "right", "")], own(run.recipe)[1], tmp_path / "kept")
     scores = told(model, Labelled((footage,), np.array([1])), run)[0]
 
     task = RecognizeTask([RecognizeConfig("w", hop_s=0.4)], [file])
@@ -113,7 +103,7 @@ def test_training_and_the_task_see_the_same(make, tmp_path, count):
 
 def test_pictures_of_a_window_are_the_middles_of_its_tubes(make):
     run = make()
-    ticks, needed = recognize._ticks(run.subject, run.recipe)
+    ticks, needed = ticks_of(run.subject, run.recipe)
     assert ticks.tolist() == list(range(9))
     numbered = torch.arange(9.0).view(1, 9, 1, 1, 1)
     middles = run.subject.start().middles(numbered)
@@ -123,7 +113,7 @@ def test_pictures_of_a_window_are_the_middles_of_its_tubes(make):
 def test_pictures_of_a_published_network_are_those_of_its_sampling(make, tmp_path):
     # 4 pictures at the centres of a second, of 10 kept in it: at 0.125, 0.375, 0.625 and 0.875 s
     run = make(init=str(write_weights(tmp_path / "first.safetensors")))
-    ticks, needed = recognize._ticks(run.subject, run.recipe)
+    ticks, needed = ticks_of(run.subject, run.recipe)
     assert (ticks.tolist(), needed.tolist()) == ([1, 3, 6, 8], [0, 1, 2, 3])
     batch = draw(started(run), run, np.random.default_rng(0))
     assert batch.inputs[0].shape == (4, 3, 4, 32, 32)
@@ -205,9 +195,7 @@ def test_earlier_blocks_learn_less(make):
     run = make(depth=3, layer_decay=0.5)
     model = started(run)
     shares = {
-        name: share
-        for share, values in paced(model, recognize._pace(model, run.recipe)).items()
-        for name in names(model, values)
+        name: share for share, values in paced(model, pace_of(model, run.recipe)).items() for name in names(model, values)
     }
     expected = {
         "motion_embed.weight": 1 / 16,
@@ -248,7 +236,7 @@ def grouped(*groups):
     """A run on clips of which only the groups are known."""
     items = tuple(Footage(Clip(None, "x", name), np.zeros((1, 16, 16, 3), np.uint8), None) for name in groups)
     labels = np.arange(len(groups)) % 2
-    return recognize.Run(RecognizeRecipe(), None, ("x", "y"), Labelled(items, labels), None, None)
+    return Run(RecognizeRecipe(), None, ("x", "y"), Labelled(items, labels), None, None)
 
 
 def test_folds_keep_groups_whole_and_hold_every_clip_once():
@@ -285,8 +273,8 @@ def test_what_is_measured_was_never_learnt_from(make, monkeypatch):
         measured.append({item.clip.group for item in part.val.footage})
         return [[0.8, 0.2]] * len(part.val.labels)
 
-    monkeypatch.setattr(recognize, "carry_out", nothing_learnt)
-    monkeypatch.setattr(recognize, "_scores_of", always_left)
+    monkeypatch.setattr(cross_validation, "carry_out", nothing_learnt)
+    monkeypatch.setattr(cross_validation, "_scores_of", always_left)
     run = make(split="all")
     *_, last = crossed(run, 0)
     assert sorted(name for names in measured for name in names) == ["a", "b", "c", "d"]
