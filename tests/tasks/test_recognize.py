@@ -19,7 +19,8 @@ from vidpc.ops.clip_sampling import Sampling, clip_indices
 from vidpc.presets import RecognizeConfig
 from vidpc.stream.batch import group
 from vidpc.stream.windows import Windows
-from vidpc.tasks.recognize import ActionResult, Look, RecognizeTask
+from vidpc.tasks.look import Look
+from vidpc.tasks.recognize import ActionResult, RecognizeTask
 from vidpc.types import Actions, Aside, ClipPlan, Closed, Frame, Opened, Sample, VideoInfo, Window
 
 ROUNDING = 1e-5  # of a score in 0..1, where batches are cut otherwise

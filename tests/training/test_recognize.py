@@ -16,7 +16,8 @@ from vidpc.media.read import read_videos
 from vidpc.media.sources import expand
 from vidpc.presets import RecognizeConfig
 from vidpc.stream.batch import group
-from vidpc.tasks.recognize import ActionResult, RecognizeTask, build_model
+from vidpc.tasks.recognisers import build_model
+from vidpc.tasks.recognize import ActionResult, RecognizeTask
 from vidpc.training import folds as cross_validation
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.clips import Clip, Footage, decoded

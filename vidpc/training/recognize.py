@@ -14,7 +14,8 @@ from vidpc import weights
 from vidpc.errors import PresetError, WeightsError
 from vidpc.models.motion_timesformer import MotionTimeSformer
 from vidpc.ops.clip import normalized
-from vidpc.tasks.recognize import Look, build_model
+from vidpc.tasks.look import Look
+from vidpc.tasks.recognisers import build_model
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.clip_views import ClipViews, View, span, starts, varied
 from vidpc.training.clips import Footage, decoded, listed

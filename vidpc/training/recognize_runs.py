@@ -12,7 +12,8 @@ from torch import nn
 from vidpc import presets
 from vidpc.errors import PresetError
 from vidpc.models.motion_timesformer import MotionTimeSformer
-from vidpc.tasks.recognize import Look, build_model
+from vidpc.tasks.look import Look
+from vidpc.tasks.recognisers import build_model
 from vidpc.training.clips import Footage, Kept, decoded, listed, scenes
 from vidpc.training.recognize_recipe import RecognizeRecipe, parse_class
 from vidpc.training.simulated import footage
