@@ -1,5 +1,7 @@
 """Things in front of simulated scenes move on ways of their own, and only there."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -35,6 +37,14 @@ def test_an_actor_goes_with_the_scene_when_the_view_moves():
     seen = acted(torch.zeros(2, 3, 64, 64), shifted, [white()])
     first, second = (torch.nonzero(frame[0, 32] > 127).float().mean() for frame in seen)
     assert abs((first - second) - 16) < 1
+
+
+def test_an_actor_that_is_followed_stands_still_in_a_view_that_moves():
+    shifted = SAME.copy()
+    shifted[1, 0, 2] = 0.5
+    followed = replace(white(), followed=True)
+    first, second = acted(torch.zeros(2, 3, 64, 64), shifted, [followed])
+    assert torch.equal(first, second)
 
 
 def test_no_actor_changes_nothing():

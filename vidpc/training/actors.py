@@ -1,6 +1,7 @@
 """Things that move in front of a scene: pieces of other pictures on ways of their own.
 
-A camera that stands still sees fish, hands and cars; a network that knew none would take them for moves of the camera.
+A camera that stands still sees fish, hands and cars; a network that knew none would take them for moves of the camera. And a
+camera that pans mostly follows somebody, who then stands still in its picture.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from torch import Tensor
 from vidpc.types import F64, U8
 
 _EDGE = 0.15  # of an actor's radius, over which it fades
+_FOLLOWED = 0.35  # share of actors that the camera goes with
 _PIECE = 0.4  # of the halves of its source that an actor shows
 
 
@@ -21,12 +23,14 @@ _PIECE = 0.4  # of the halves of its source that an actor shows
 class Actor:
     """An ellipse with a piece of ``source`` u8[h w 3] around ``middle`` (x, y), both of -1..1.
 
-    ``way`` f64[t 2 3] takes places of the scene, -1..1, to places of the ellipse, whose radius is 1.
+    ``way`` f64[t 2 3] takes places of the scene, -1..1, or of the picture, where the camera follows it, to places of the
+    ellipse, whose radius is 1.
     """
 
     source: U8
     middle: F64
     way: F64
+    followed: bool = False
 
 
 def actor(source: U8, count: int, rate_fps: float, rng: np.random.Generator) -> Actor:
@@ -41,14 +45,16 @@ def actor(source: U8, count: int, rate_fps: float, rng: np.random.Generator) -> 
     for along, across, radius in ((np.cos(angle), np.sin(angle), radii[0]), (-np.sin(angle), np.cos(angle), radii[1])):
         a, b = scale * along / radius, scale * across / radius
         rows.append(np.stack([a, b, -(a * place[:, 0] + b * place[:, 1])], axis=1))
-    return Actor(source, rng.uniform(-1 + _PIECE, 1 - _PIECE, 2), np.stack(rows, axis=1))
+    middle = rng.uniform(-1 + _PIECE, 1 - _PIECE, 2)
+    return Actor(source, middle, np.stack(rows, axis=1), bool(rng.random() < _FOLLOWED))
 
 
 def acted(seen: Tensor, views: F64, actors: Sequence[Actor]) -> Tensor:
     """``seen`` f32[t 3 h w] with the actors in front. ``views`` f64[t 2 3] take places of pictures to places of the scene."""
     below = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(views), 1, 3))
     for one in actors:
-        theta = torch.from_numpy(one.way @ np.concatenate([views, below], axis=1)).float()
+        way = one.way if one.followed else one.way @ np.concatenate([views, below], axis=1)
+        theta = torch.from_numpy(way).float()
         grid = F.affine_grid(theta, list(seen.shape), align_corners=False)
         source = torch.from_numpy(np.array(one.source)).permute(2, 0, 1)[None].float().expand(len(seen), -1, -1, -1)
         place = _PIECE * grid + torch.from_numpy(one.middle).float()
