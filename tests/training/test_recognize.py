@@ -402,3 +402,23 @@ def test_metadata_of_a_file_is_that_of_its_run(make, tmp_path):
         "classes": 2,
     }
     assert (file.input["frames"], file.input["window_s"], file.input["sampling"]) == (9, 0.9, "centres")
+
+
+def test_an_offset_is_added_to_the_logit_of_its_label_alone(make, tmp_path):
+    plain, offset = make("run", steps=1), make("run", steps=1, offsets=[f"{LABELS[0]}: -0.5"])
+    list(carry_out(plain))
+    for run, name in ((plain, "plain"), (offset, "offset")):
+        finish(tmp_path / f"{name}.safetensors", run, licence="none")
+    before, after = (
+        weights.read(tmp_path / f"{name}.safetensors").tensors["head.bias"].float() for name in ("plain", "offset")
+    )
+    changes = dict(zip(plain.classes, (after - before).tolist(), strict=True))
+    assert changes == pytest.approx({LABELS[0]: -0.5, LABELS[1]: 0.0}, abs=1e-3)  # half precision
+
+
+@pytest.mark.parametrize(
+    ("offsets", "reason"), [(["left"], "expected LABEL: NUMBER"), (["up: 1"], "labels that the clips have not: up")]
+)
+def test_an_offset_that_fits_no_label_is_refused(make, offsets, reason):
+    with pytest.raises(PresetError, match=reason):
+        make("run", offsets=offsets)

@@ -20,7 +20,7 @@ from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.clip_views import ClipViews, View, span, starts, varied
 from vidpc.training.clips import Footage, decoded, listed
 from vidpc.training.masked import Masked, hidden_places
-from vidpc.training.recognize_recipe import RecognizeRecipe
+from vidpc.training.recognize_recipe import RecognizeRecipe, parse_offset
 from vidpc.training.recognize_runs import OWN, Labelled, Run, given, numbered, rate_fps, ticks_of
 from vidpc.training.trainee import Trainee, train
 from vidpc.types import F64, I64
@@ -205,8 +205,16 @@ def finish(out: Path, run: Run, *, licence: str) -> str:
         "licence": licence,
         "source": f"vidpc train recognize, {step} steps, seed {run.recipe.schedule.seed}",
     }
+    average = {**average, **_offset_head(average, run)}
     tensors = {name: value.half() for name, value in average.items() if value.is_floating_point()}
     return weights.write(out, tensors, metadata)
+
+
+def _offset_head(average: Mapping[str, Tensor], run: Run) -> dict[str, Tensor]:
+    """The bias of the head with the recipe's offsets."""
+    offsets = dict(map(parse_offset, run.recipe.offsets))
+    name = next(name for name in average if name.split(".")[0] in _HEADS and name.endswith("bias"))
+    return {name: average[name] + torch.tensor([offsets.get(label, 0.0) for label in run.classes])}
 
 
 def learnt(folder: Path) -> tuple[int, dict[str, Tensor]]:

@@ -18,6 +18,8 @@ class RecognizeRecipe:
     network: MotionTimeSformerConfig = field(default_factory=MotionTimeSformerConfig)  # where --init names no other
     # what a label of the data counts as, such as "fight: punch kick push"; labels that none names stay as they are
     classes_of: tuple[str, ...] = ()
+    # added to the logit of a label in the weights file, such as "fight: -0.3", where cross-validation finds it told too often
+    offsets: tuple[str, ...] = ()
     rate_fps: float = 15.0  # at which pictures are kept; the network's own takes every one of them
     batch: int = 16
     smoothing: float = 0.1
@@ -36,6 +38,8 @@ class RecognizeRecipe:
             raise PresetError(f"learns is {self.learns!r}, expected one of {', '.join(_LEARNS)}")
         for text in self.classes_of:
             parse_class(text)
+        for text in self.offsets:
+            parse_offset(text)
         if self.batch < 2 or not 0 <= self.smoothing < 1 or not 0 < self.layer_decay <= 1 or not self.rate_fps > 0:
             raise PresetError(
                 f"batch {self.batch}, smoothing {self.smoothing}, layer_decay {self.layer_decay}, rate_fps {self.rate_fps}: "
@@ -54,3 +58,12 @@ def parse_class(text: str) -> tuple[str, tuple[str, ...]]:
     if not colon or not name.strip() or not labels.split():
         raise PresetError(f"classes_of {text!r}: expected CLASS: LABEL …, such as fight: punch kick push")
     return name.strip(), tuple(labels.split())
+
+
+def parse_offset(text: str) -> tuple[str, float]:
+    """(label, offset) from words such as ``fight: -0.3``."""
+    label, _, value = text.rpartition(":")
+    try:
+        return label.strip(), float(value if label.strip() else "none")
+    except ValueError:
+        raise PresetError(f"offsets {text!r}: expected LABEL: NUMBER, such as fight: -0.3") from None

@@ -15,7 +15,7 @@ from vidpc.models.motion_timesformer import MotionTimeSformer
 from vidpc.tasks.look import Look
 from vidpc.tasks.recognisers import build_model
 from vidpc.training.clips import Footage, Kept, decoded, listed, scenes
-from vidpc.training.recognize_recipe import RecognizeRecipe, parse_class
+from vidpc.training.recognize_recipe import RecognizeRecipe, parse_class, parse_offset
 from vidpc.training.simulated import footage
 from vidpc.types import I64
 from vidpc.weights import WeightsFile, registry
@@ -101,6 +101,8 @@ def prepare(
     classes = tuple(sorted({item.clip.label for item in found}))
     if len(classes) < 2:
         raise PresetError(f"the clips have the labels {classes}, expected at least two")
+    if unknown := {label for label, _ in map(parse_offset, settings.offsets)} - set(classes):
+        raise PresetError(f"offsets name labels that the clips have not: {', '.join(sorted(unknown))}")
     held = [_counted_as(item, names) for item in decoded(measured, kept, begun)]
     if settings.simulation.simulated and val_scene:
         unseen = [clip for path in val_scene for clip in scenes(path, "val")]
