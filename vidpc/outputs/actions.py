@@ -4,6 +4,7 @@ A format is a class with three steps, ``head``, ``window`` and ``tail``, which r
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -53,12 +54,11 @@ class ActionWriter:
     def __init__(self, target: str | Path, form: ActionFormat, *, overwrite: bool) -> None:
         self._target, self._form = target, form
         head = form.head()
-        self._sink = open_sink(target, overwrite=overwrite)
-        try:
+        with ExitStack() as on_failure:
+            self._sink = open_sink(target, overwrite=overwrite)
+            on_failure.callback(self._sink.discard)
             self._sink.write(head)
-        except BaseException:
-            self._sink.discard()
-            raise
+            on_failure.pop_all()
 
     def __enter__(self) -> Self:
         return self
