@@ -122,7 +122,7 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], **given: Any) -> Non
     names = [printable(str(getattr(job.source, "name", job.source))) for job in jobs]
     with Progress(given["progress"], unit="s") as report:
         summary = recognize.run(jobs, configs, options, on_progress=lambda n, done, total: report.update(names[n], done, total))
-    if given["progress"] != "json" and given["out"] is None and given["out_dir"] is None:
+    if given["progress"] != "json" and given["out"] != _STDOUT:
         _print(summary, top=given["top"])
     tell(summary, WORDS, mode=given["progress"], benchmark=given["benchmark"])
     leave(ctx, summary.inputs)

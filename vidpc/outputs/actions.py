@@ -11,11 +11,12 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from vidpc.errors import OutputError, PresetError, unknown_name
+from vidpc.errors import OutputError, PresetError
 from vidpc.outputs.captions import SubRip, WebVtt
 from vidpc.outputs.csv_actions import CsvActions
+from vidpc.outputs.formats import Formats
 from vidpc.outputs.json_actions import JsonDocument, JsonLines
-from vidpc.outputs.sink import STDOUT, open_sink, writing
+from vidpc.outputs.sink import open_sink, writing
 from vidpc.types import F32, ActionHeader, Actions, Window
 
 TOP = 5  # labels of every model that are told of a window and of the video
@@ -111,14 +112,4 @@ def open_actions(
 
 def choose_format(target: str | Path, format: str | None = None) -> str:  # noqa: A002 - the option's name
     """The name of a format in ``FORMATS``. Raises ``PresetError`` for a suffix or a name that has none."""
-    if format is not None:
-        if format not in FORMATS:
-            raise PresetError(unknown_name("format of actions", format, FORMATS))
-        return format
-    if str(target) == STDOUT:
-        return STDOUT_FORMAT
-    name = Path(target).name.lower()
-    for suffix, found in SUFFIXES.items():
-        if name.endswith(suffix):
-            return found
-    raise PresetError(f"{target}: no format of actions has this suffix: use one of {', '.join(SUFFIXES)}, or --format")
+    return Formats("format of actions", FORMATS, SUFFIXES, STDOUT_FORMAT).choose(target, format)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vidpc.errors import OutputError, PresetError, unknown_name
+from vidpc.errors import OutputError
+from vidpc.outputs.formats import Formats
 from vidpc.outputs.json_tracks import dumped
-from vidpc.outputs.sink import STDOUT, Sink, open_sink, writing
+from vidpc.outputs.sink import Sink, open_sink, writing
 from vidpc.types import Candidate, ScanHeader
 
 NAME, VERSION = "vidpc-objects", 1
@@ -98,13 +99,4 @@ FORMATS = {"json": json_document, "csv": csv_table}
 
 def choose_format(target: str | Path, format: str | None = None) -> str:  # noqa: A002 - the option's name
     """The name of a format in ``FORMATS``. Raises ``PresetError`` for a suffix or a name that has none."""
-    if format is not None:
-        if format not in FORMATS:
-            raise PresetError(unknown_name("format", format, FORMATS))
-        return format
-    if str(target) == STDOUT:
-        return "json"
-    found = Path(target).suffix.lower().removeprefix(".")
-    if found not in FORMATS:
-        raise PresetError(f"{target}: no format has this suffix: use .json or .csv, or --format")
-    return found
+    return Formats("format", FORMATS, {".json": "json", ".csv": "csv"}, "json").choose(target, format)

@@ -11,12 +11,13 @@ from typing import Protocol
 
 import numpy as np
 
-from vidpc.errors import OutputError, PresetError, unknown_name
+from vidpc.errors import OutputError
 from vidpc.outputs.coco import CocoVideo
 from vidpc.outputs.csv_tracks import CsvTracks
+from vidpc.outputs.formats import Formats
 from vidpc.outputs.json_tracks import JsonDocument, JsonLines
 from vidpc.outputs.mot import MotText
-from vidpc.outputs.sink import STDOUT, open_sink, writing
+from vidpc.outputs.sink import open_sink, writing
 from vidpc.types import FrameTracks, TrackHeader
 
 
@@ -98,14 +99,4 @@ def open_tracks(
 
 def choose_format(target: str | Path, format: str | None = None) -> str:  # noqa: A002 - the option's name
     """The name of a format in ``FORMATS``. Raises ``PresetError`` for a suffix or a name that has none."""
-    if format is not None:
-        if format not in FORMATS:
-            raise PresetError(unknown_name("track format", format, FORMATS))
-        return format
-    if str(target) == STDOUT:
-        return STDOUT_FORMAT
-    name = Path(target).name.lower()
-    for suffix, found in SUFFIXES.items():
-        if name.endswith(suffix):
-            return found
-    raise PresetError(f"{target}: no track format has this suffix: use one of {', '.join(SUFFIXES)}, or --format")
+    return Formats("track format", FORMATS, SUFFIXES, STDOUT_FORMAT).choose(target, format)
