@@ -9,19 +9,15 @@ below 1, and its time taken as that of the whole. Ratios are of processor second
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy
 import torch
+from machine import tell
 
 from vidpc.ops.neighbours import farthest, nearest
 
@@ -111,20 +107,8 @@ def main() -> None:
         "points": arguments.points,
         "naive_share": arguments.naive_share,
         "clouds": {name: measure(xyz, arguments.rounds, arguments.naive_share) for name, xyz in clouds.items()},
-        "machine": {
-            "cpu": platform.processor() or platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "threads": torch.get_num_threads(),
-            "load": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
-            "scipy": scipy.__version__,
-            "torch": torch.__version__,
-        },
     }
-    text = json.dumps(result, indent=2)
-    sys.stdout.write(text + "\n")
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    tell(result, arguments.out)
 
 
 if __name__ == "__main__":

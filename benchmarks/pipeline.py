@@ -10,22 +10,20 @@ python benchmarks/pipeline.py memory street.mp4 --frames 60 --times 20
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
 import av
-import torch
+from machine import machine
 
-from vidpc import __version__
 from vidpc.engine.device import choose
 from vidpc.engine.infer import infer
 from vidpc.media.read import read_videos
@@ -37,33 +35,25 @@ from vidpc.types import Frame, Sample
 HELD_FRAMES = 64  # prepared frames that the model alone is fed with, again and again
 
 
-def machine() -> dict[str, object]:
-    """What the figures depend on."""
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "av": av.__version__,
-        "vidpc": __version__,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
-
-
 def per_second(frames: int, work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return frames / (time.perf_counter() - began)
+
+
+def in_turn(parts: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each part gives, in turn, so that a busy moment of the machine hits all of them."""
+    measured: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(rounds):
+        for name, part in parts.items():
+            measured[name].append(part())
+    return measured
+
+
+def over_slower(measured: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The rate of the whole over that of the slower of decoding alone and the model alone."""
+    ratios = [w / min(d, m) for w, d, m in zip(measured["whole"], measured["decode"], measured["model"], strict=True)]
+    return {"median": round(statistics.median(ratios), 3), "best": round(max(ratios), 3)}
 
 
 def rates(clip: Path, config: TrackConfig, options: Options, rounds: int) -> dict[str, object]:
@@ -87,18 +77,18 @@ def rates(clip: Path, config: TrackConfig, options: Options, rounds: int) -> dic
             summary = run([Job(str(clip), tracks=f"{folder}/tracks.json")], config, options)
         return summary.inputs[0].counted.frames / summary.inputs[0].seconds
 
-    measured: dict[str, list[float]] = {"decode": [], "prepare": [], "model": [], "whole": []}
-    for _ in range(rounds):
-        measured["decode"].append(per_second(frames, lambda: drain(read_videos([clip]))))
-        measured["prepare"].append(per_second(frames, lambda: drain(task.samples(read_videos([clip])))))
-        measured["model"].append(per_second(frames, lambda: drain(infer(batches(), task.step, device=device))))
-        measured["whole"].append(whole())
-    ratios = [w / min(d, m) for w, d, m in zip(measured["whole"], measured["decode"], measured["model"], strict=True)]
+    parts = {
+        "decode": lambda: per_second(frames, lambda: drain(read_videos([clip]))),
+        "prepare": lambda: per_second(frames, lambda: drain(task.samples(read_videos([clip])))),
+        "model": lambda: per_second(frames, lambda: drain(infer(batches(), task.step, device=device))),
+        "whole": whole,
+    }
+    measured = in_turn(parts, rounds)
     return {
         "frames": frames,
         "batch": size,
         "frames_per_s": {name: [round(value, 2) for value in values] for name, values in measured.items()},
-        "whole_over_slower_part": {"median": round(statistics.median(ratios), 3), "best": round(max(ratios), 3)},
+        "whole_over_slower_part": over_slower(measured),
     }
 
 

@@ -9,15 +9,12 @@ largest difference of the logits says that both are one network.
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from machine import tell
 from neighbours import naive_farthest, naive_nearest, room, timed
 from torch import Tensor, nn
 
@@ -145,19 +142,8 @@ def main() -> None:
     result = {
         "points": arguments.points,
         **measure(arguments.points, arguments.rounds),
-        "machine": {
-            "cpu": platform.processor() or platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "threads": torch.get_num_threads(),
-            "load": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
     }
-    text = json.dumps(result, indent=2)
-    sys.stdout.write(text + "\n")
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    tell(result, arguments.out)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
-from pipeline import machine, memory, per_second, repeated
+from machine import machine
+from pipeline import in_turn, memory, over_slower, per_second, repeated
 
 from vidpc.engine.device import choose
 from vidpc.engine.infer import infer
@@ -63,20 +64,20 @@ def rates(clip: Path, configs: Sequence[RecognizeConfig], options: Options, roun
         count, seconds = whole(clip, configs, options)
         return count / seconds
 
-    measured: dict[str, list[float]] = {"decode": [], "prepare": [], "model": [], "whole": []}
-    for _ in range(rounds):
-        measured["decode"].append(per_second(windows, lambda: drain(read_videos([clip]))))
-        measured["prepare"].append(per_second(windows, lambda: drain(task.samples(read_videos([clip])))))
-        measured["model"].append(per_second(windows, lambda: drain(infer(batches(), task.step, device=device))))
-        measured["whole"].append(all_of_it())
-    ratios = [w / min(d, m) for w, d, m in zip(measured["whole"], measured["decode"], measured["model"], strict=True)]
+    parts = {
+        "decode": lambda: per_second(windows, lambda: drain(read_videos([clip]))),
+        "prepare": lambda: per_second(windows, lambda: drain(task.samples(read_videos([clip])))),
+        "model": lambda: per_second(windows, lambda: drain(infer(batches(), task.step, device=device))),
+        "whole": all_of_it,
+    }
+    measured = in_turn(parts, rounds)
     return {
         "frames": frames,
         "windows": windows,
         "batch": size,
         "windows_per_s": {name: [round(value, 3) for value in values] for name, values in measured.items()},
         "frames_per_s": {name: [round(value * frames / windows, 2) for value in values] for name, values in measured.items()},
-        "whole_over_slower_part": {"median": round(statistics.median(ratios), 3), "best": round(max(ratios), 3)},
+        "whole_over_slower_part": over_slower(measured),
     }
 
 

@@ -10,15 +10,12 @@ logits says that all are one network. Where a GPU is at hand, clips a second of 
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from machine import tell
 from neighbours import timed
 from torch import Tensor, nn
 
@@ -170,18 +167,7 @@ def main() -> None:
         result[name] = on_cpu(model, plain, arguments.rounds)
         if torch.cuda.is_available():
             result[f"{name}, clips a second on {torch.cuda.get_device_name()}"] = on_gpu(model, arguments.rounds)
-    result["machine"] = {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    text = json.dumps(result, indent=2)
-    sys.stdout.write(text + "\n")
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    tell(result, arguments.out)
 
 
 if __name__ == "__main__":
