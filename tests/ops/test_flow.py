@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidpc.ops.flow import STRIDE, optical_flow, warp
+from vidpc.ops.flow import STRIDE, optical_flow
+from vidpc.ops.warp import warp
 
 SIDE = 64
 INNER = slice(3, -3)  # cells that nothing enters or leaves

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidpc.ops.warp import warp
+
 STRIDE = 4  # pixels of a picture to a cell of its flow
 LEVELS = 3  # the finest works at half of the pictures' size, each further one at half of the one before
 ITERATIONS = 2  # at each level
@@ -41,11 +43,11 @@ def _pyramid(frames: Tensor) -> list[Tensor]:
     levels = []
     for _ in range(LEVELS):
         frames = F.avg_pool2d(frames, 2)
-        levels.append(_normalized(frames))
+        levels.append(normalized(frames))
     return levels
 
 
-def _normalized(frames: Tensor) -> Tensor:
+def normalized(frames: Tensor) -> Tensor:
     """Without the local mean and of local deviation 1: changes of light move nothing."""
     mean = _smooth(frames, 9)
     centred = frames - mean
@@ -67,15 +69,6 @@ def _refine(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
         step = torch.cat([yy * ex - xy * ey, xx * ey - xy * ex], dim=1) / determinant
         flow = flow - step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
     return _smooth(flow, 3)
-
-
-def warp(frames: Tensor, flow: Tensor) -> Tensor:
-    """f32[n c h w] read at every pixel's place plus its ``flow`` f32[n 2 h w] (x, y): bilinear, the border repeats."""
-    h, w = frames.shape[-2:]
-    x, y = (torch.arange(side, device=flow.device, dtype=flow.dtype) for side in (w, h))
-    across, down = x + flow[:, 0] + 0.5, y[:, None] + flow[:, 1] + 0.5
-    grid = torch.stack([across * (2 / w) - 1, down * (2 / h) - 1], dim=-1)
-    return F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _smooth(x: Tensor, side: int) -> Tensor:
