@@ -25,6 +25,9 @@ SAMPLING_RULES = ("centres", "linspace", "segments", "steps")
 # torchvision, whose transform of clips smooths nothing, whatever the name says
 CLIP_RESIZE_RULES = ("stretch", "float", "opencv", "antialiased")
 
+# Which frames the published inpainting network may look at beside the neighbours: some around the window, or the authors' rule
+REFERENCE_RULES = ("bounded", "all")
+
 Config = TypeVar("Config")
 
 
@@ -159,12 +162,38 @@ class RecognizeConfig:
             raise PresetError(f"off_score {self.off_score:g}, on_score {self.on_score:g}: expected 0 <= off <= on <= 1")
 
 
+@dataclass(frozen=True, slots=True)
+class InpaintConfig:
+    """Settings of ``vidpc inpaint``. Lengths in pixels are those of the video itself."""
+
+    weights: str  # an entry of the registry, or a path
+    dilate_px: int = 4  # a mask grows by so much before anything is filled,
+    feather_px: int = 4  # and from its rim inwards so far the fill fades in
+    margin: float = 1.0  # of a region's own size that the network sees around it, on every side
+    grain: float = 1.0  # share of the grain around a hole that the fill lacks and is given
+    seed: int = 0  # of that grain
+    # of the published network alone
+    references: str = "bounded"  # one of REFERENCE_RULES
+
+    def __post_init__(self) -> None:
+        if self.references not in REFERENCE_RULES:
+            raise PresetError(unknown_name("references", self.references, REFERENCE_RULES))
+        for name in ("dilate_px", "feather_px"):
+            if not 0 <= getattr(self, name) <= 1024:
+                raise PresetError(f"{name} is {getattr(self, name)}, expected 0 to 1024")
+        if not 0.25 <= self.margin <= 16:
+            raise PresetError(f"margin is {self.margin:g}, expected 0.25 to 16")
+        if not 0 <= self.grain <= 4:
+            raise PresetError(f"grain is {self.grain:g}, expected 0 to 4")
+
+
 # The subcommands that have presets, by the word that their files hold.
 TASKS: dict[str, type] = {
     "track": TrackConfig,
     "segment": SegmentConfig,
     "classify": ClassifyConfig,
     "recognize": RecognizeConfig,
+    "inpaint": InpaintConfig,
 }
 
 
