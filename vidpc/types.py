@@ -11,9 +11,11 @@ import numpy.typing as npt
 from vidpc.errors import PresetError
 
 U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 Info = TypeVar("Info")  # what an input says of itself: VideoInfo or ScanInfo
 
@@ -59,6 +61,24 @@ class ReadOptions:
             raise PresetError("stride and rate_fps exclude each other: give one of them")
         if self.decoder not in ("pyav", "decord"):
             raise PresetError(f"decoder is {self.decoder!r}, expected pyav or decord")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """How a video is written; ``auto`` follows the container and the source.
+
+    ``codec`` is a name such as h264, ``crf`` the quality on that codec's own scale (lower is better), ``pix_fmt`` a format of
+    pixels in FFmpeg's words. ``lossless`` keeps every coded sample.
+    """
+
+    codec: str = "auto"
+    crf: float | None = None
+    pix_fmt: str = "auto"
+    lossless: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lossless and self.crf is not None:
+            raise PresetError("crf and lossless exclude each other: give one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +141,10 @@ class Image(Protocol):
         """The displayed picture as u8[height width 3]; scaling, colour and rotation in one go."""
         ...
 
+    def pixels(self, width: int, height: int) -> U8 | U16:
+        """As ``rgb``, but u16[height width 3] of the full range 0..65535 where the picture has more than 8 bits."""
+        ...
+
     def planes(self) -> Planes | None:
         """The coded 8-bit 4:2:0 planes, or None where the picture is of another kind."""
         ...
@@ -144,6 +168,10 @@ class Frame:
     def rgb(self, width: int | None = None, height: int | None = None) -> U8:
         """The displayed picture as u8[h w 3], by default in the displayed size."""
         return self.image.rgb(width or self.width, height or self.height)
+
+    def pixels(self) -> U8 | U16:
+        """The displayed picture at the source's depth: u8[h w 3], or u16[h w 3] of 0..65535 where it has more than 8 bits."""
+        return self.image.pixels(self.width, self.height)
 
     @property
     def nbytes(self) -> int:

@@ -4,10 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 
-from vidpc.types import U8
+from vidpc.types import U8, U16
+
+Pixels = TypeVar("Pixels", U8, U16)
 
 _EXACT_WITHIN_DEG = 1.0
 _SANE_ASPECT = 16
@@ -29,8 +32,8 @@ class Orientation:
         """The displayed size of a coded size, and the coded size of a displayed one."""
         return (height, width) if self.is_turned else (width, height)
 
-    def apply(self, picture: U8) -> U8:
-        """The coded picture u8[h w c] as it is displayed."""
+    def apply(self, picture: Pixels) -> Pixels:
+        """The coded picture [h w c] as it is displayed."""
         turned = np.rot90(picture, -(self.rotation_deg // 90))
         return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
 

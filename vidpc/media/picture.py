@@ -1,6 +1,8 @@
 """Decoded pictures as :class:`vidpc.types.Image`: nothing is converted before somebody asks."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from av import VideoFrame
@@ -10,13 +12,14 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from vidpc.errors import DecodeError
 from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, Colour, is_gray
 from vidpc.media.orientation import Orientation
-from vidpc.types import U8, Planes
+from vidpc.types import U8, U16, Planes
 
 # Without FULL_CHR_H_INT the scaler goes through 8-bit tables and is off by up to 3 levels; with it, by at most 1 (see
 # tests/media/test_picture.py) for 0.5 ms more on 1920x1080 to 640x360. Shrinking in 4:2:0 before converting would spare 1 ms,
 # but halves the colour resolution that the model sees, and the planes path would see more. At equal size the fast converter
 # costs a tenth of the exact one, so it stays.
 _EXACT = Interpolation.FULL_CHR_H_INT
+_BITS = 8  # of a component, that u8 holds
 _PLANAR = ("yuv420p", "yuvj420p")
 _SEMI_PLANAR = ("nv12",)
 # The scaler takes gray for full range whatever its tag.
@@ -37,6 +40,13 @@ class Scaler:
 
     def rgb(self, frame: VideoFrame, width: int, height: int) -> U8:
         """The coded picture as u8[height width 3], in the colours that its tags say."""
+        return self._scaled(frame, width, height, "rgb24")  # type: ignore[return-value]
+
+    def rgb_u16(self, frame: VideoFrame, width: int, height: int) -> U16:
+        """The coded picture as u16[height width 3] of 0..65535."""
+        return self._scaled(frame, width, height, "rgb48le")  # type: ignore[return-value]
+
+    def _scaled(self, frame: VideoFrame, width: int, height: int, pixel_format: str) -> U8 | U16:
         shrinks = width <= frame.width and height <= frame.height
         is_same = width == frame.width and height == frame.height
         kernel = Interpolation.AREA if shrinks else Interpolation.BILINEAR
@@ -44,7 +54,7 @@ class Scaler:
             frame,
             width,
             height,
-            "rgb24",
+            pixel_format,
             interpolation=kernel if is_same else kernel | _EXACT,
             dst_color_range=AV_RANGE[True],
             threads=1,
@@ -65,12 +75,18 @@ class Picture:
 
     def rgb(self, width: int, height: int) -> U8:
         """The displayed picture as u8[height width 3]; turned after scaling, when it is small."""
-        try:
+        with _translated(self._frame):
             coded = self._scaler.rgb(self._frame, *self._orientation.size(width, height))
-        except (FFmpegError, ValueError) as error:
-            raise DecodeError(f"cannot convert a {self._frame.format.name} picture to RGB: {error}") from error
         if is_gray(self._frame.format.name) and not self._colour.full_range:
             coded = _STRETCHED[coded]
+        return self._orientation.apply(coded)
+
+    def pixels(self, width: int, height: int) -> U8 | U16:
+        """The displayed picture at its own depth: as ``rgb``, or u16[height width 3] of 0..65535 for more than 8 bits."""
+        if self._frame.format.components[0].bits <= _BITS:
+            return self.rgb(width, height)
+        with _translated(self._frame):
+            coded = self._scaler.rgb_u16(self._frame, *self._orientation.size(width, height))
         return self._orientation.apply(coded)
 
     def planes(self) -> Planes | None:
@@ -107,6 +123,10 @@ class ArrayPicture:
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(self._pixels), format="rgb24")
         return self._scaler.rgb(frame, width, height)
 
+    def pixels(self, width: int, height: int) -> U8:
+        """The picture as u8[height width 3]: it has no more bits."""
+        return self.rgb(width, height)
+
     def planes(self) -> Planes | None:
         """None: it is RGB."""
         return None
@@ -115,6 +135,14 @@ class ArrayPicture:
     def nbytes(self) -> int:
         """Bytes of the pixels."""
         return self._pixels.nbytes
+
+
+@contextmanager
+def _translated(frame: VideoFrame) -> Iterator[None]:
+    try:
+        yield
+    except (FFmpegError, ValueError) as error:
+        raise DecodeError(f"cannot convert a {frame.format.name} picture to RGB: {error}") from error
 
 
 def _rows(frame: VideoFrame, index: int, channels: int = 1) -> U8:

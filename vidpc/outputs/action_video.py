@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidpc.errors import OutputError, SourceError
-from vidpc.media.encode import FORMATS, VideoWriter
 from vidpc.media.read import open_source
 from vidpc.media.sources import Source, shown
+from vidpc.media.video_writer import FORMATS, VideoWriter
 from vidpc.outputs import canvas
 from vidpc.outputs.sink import refuse_existing
 from vidpc.outputs.timeline import Timeline
@@ -111,7 +111,9 @@ def render_actions(
     try:
         with open_source(source, replace(reading, stride=1, rate_fps=None)) as video:
             sound = source.name if source.kind == "file" else None
-            writer = VideoWriter(target, video.info, sound_from=sound, start_s=reading.start_s, end_s=reading.end_s)
+            writer = VideoWriter(
+                target, video.info, copy_from=sound, start_s=reading.start_s, end_s=reading.end_s, overwrite=overwrite
+            )
             count = 0
             with writer:
                 for count, frame in enumerate(video.frames(), 1):

@@ -11,9 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from vidpc.media.encode import VideoWriter
+from vidpc.media.video_writer import VideoWriter
 from vidpc.outputs import canvas
-from vidpc.outputs.sink import refuse_existing
 from vidpc.types import F64, U8, FrameTracks, VideoInfo
 
 TRAIL_S = 1.0  # how far back a trail reaches
@@ -94,13 +93,12 @@ class TrackVideo:
         info: VideoInfo,
         *,
         labels: Sequence[str],
-        sound_from: str | Path | None = None,
+        copy_from: str | Path | None = None,
         start_s: Fraction | None = None,
         end_s: Fraction | None = None,
         overwrite: bool = False,
     ) -> None:
-        refuse_existing(path, overwrite=overwrite)
-        self._writer = VideoWriter(path, info, sound_from=sound_from, start_s=start_s, end_s=end_s)
+        self._writer = VideoWriter(path, info, copy_from=copy_from, start_s=start_s, end_s=end_s, overwrite=overwrite)
         self._labels = tuple(labels)
         self._style = style_for(info.width, info.height)
         self._trails: Trails = {}

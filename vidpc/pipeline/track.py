@@ -182,7 +182,7 @@ def open_files(job: Job, source: Source, header: TrackHeader, reading: ReadOptio
                 job.render,
                 header.video,
                 labels=header.model.labels,
-                sound_from=sound,
+                copy_from=sound,
                 start_s=reading.start_s,
                 end_s=reading.end_s,
                 overwrite=job.overwrite,

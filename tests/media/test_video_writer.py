@@ -12,9 +12,9 @@ import pytest
 from make_media import Clip, scene, write_video
 
 from vidpc.errors import OutputError
-from vidpc.media.encode import VideoWriter, tick_for
 from vidpc.media.probe import probe
 from vidpc.media.read import read_videos
+from vidpc.media.video_writer import VideoWriter, tick_for
 from vidpc.types import Frame, ReadOptions
 
 
@@ -22,10 +22,10 @@ def frames_of(path, **options):
     return [item for item in read_videos([path], ReadOptions(**options)) if isinstance(item, Frame)]
 
 
-def copy(source, target, *, sound_from=None, **span):
+def copy(source, target, *, copy_from=None, **span):
     """Reads a video and writes it again."""
     options = {key: value for key, value in span.items() if value is not None}
-    with VideoWriter(target, probe(source), sound_from=sound_from, **span) as writer:
+    with VideoWriter(target, probe(source), copy_from=copy_from, **span) as writer:
         for frame in frames_of(source, **options):
             writer.write(frame.rgb(), frame.time_s)
     return writer
@@ -70,7 +70,7 @@ def test_the_tick_holds_the_source_s_and_stays_within_what_files_can_count(tmp_p
 def test_sound_packets_are_copied_byte_for_byte_at_their_times(tmp_path, source_suffix):
     codec = "mp2" if source_suffix == ".ts" else "aac"
     source = write_video(tmp_path / f"a{source_suffix}", Clip(count=50, sound=codec, sound_streams=2))
-    writer = copy(source, tmp_path / "b.mp4", sound_from=source)
+    writer = copy(source, tmp_path / "b.mp4", copy_from=source)
     before, after = sound_of(source), sound_of(tmp_path / "b.mp4")
     assert writer.warnings == []
     assert [[data for data, _ in stream] for stream in after] == [[data for data, _ in stream] for stream in before]
@@ -80,20 +80,20 @@ def test_sound_packets_are_copied_byte_for_byte_at_their_times(tmp_path, source_
 
 def test_sound_that_the_container_cannot_hold_is_left_out_and_said(tmp_path):
     source = write_video(tmp_path / "a.avi", Clip(codec="mpeg4", sound="pcm_u8"))
-    writer = copy(source, tmp_path / "b.mp4", sound_from=source)
+    writer = copy(source, tmp_path / "b.mp4", copy_from=source)
     assert writer.warnings == ["sound stream 1 (pcm_u8) is left out: mp4 cannot hold it"]
     assert len(frames_of(tmp_path / "b.mp4")) == 12
 
 
-def test_sound_from_a_file_that_is_none_is_a_warning(tmp_path):
+def test_copy_from_a_file_that_is_none_is_a_warning(tmp_path):
     source = write_video(tmp_path / "a.mp4")
-    writer = copy(source, tmp_path / "b.mp4", sound_from=tmp_path / "missing.mp4")
+    writer = copy(source, tmp_path / "b.mp4", copy_from=tmp_path / "missing.mp4")
     assert writer.warnings[0].startswith("the sound is not copied: cannot open")
 
 
 def test_a_span_begins_at_zero_with_its_own_sound(tmp_path):
     source = write_video(tmp_path / "a.mkv", Clip(count=100, sound="aac"))
-    copy(source, tmp_path / "b.mp4", sound_from=source, start_s=Fraction(2), end_s=Fraction(3))
+    copy(source, tmp_path / "b.mp4", copy_from=source, start_s=Fraction(2), end_s=Fraction(3))
     assert [frame.time_s for frame in frames_of(tmp_path / "b.mp4")] == [Fraction(k, 25) for k in range(25)]
     (sound,) = sound_of(tmp_path / "b.mp4")
     (whole,) = sound_of(source)
@@ -151,7 +151,7 @@ def test_a_failure_leaves_nothing_and_an_old_file_as_it_was(tmp_path):
     (tmp_path / "b.mp4").write_bytes(b"old")
 
     def interrupted():
-        with VideoWriter(tmp_path / "b.mp4", probe(source), sound_from=source) as writer:
+        with VideoWriter(tmp_path / "b.mp4", probe(source), copy_from=source, overwrite=True) as writer:
             writer.write(scene(0, 64, 48), Fraction(0))
             raise KeyboardInterrupt
 
@@ -197,7 +197,7 @@ import sys
 import numpy as np
 from fractions import Fraction
 from vidpc.errors import OutputError
-from vidpc.media.encode import VideoWriter
+from vidpc.media.video_writer import VideoWriter
 from vidpc.media.probe import probe
 noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 try:

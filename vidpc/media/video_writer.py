@@ -3,11 +3,11 @@
 import math
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import av
 import numpy as np
@@ -23,7 +23,7 @@ from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, assumed_matrix
 from vidpc.media.container import reason
 from vidpc.media.sound import Sound, open_sound
 from vidpc.media.sources import shown
-from vidpc.types import U8, VideoInfo
+from vidpc.types import U8, U16, Bool, Frame, VideoFormat, VideoInfo
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _FINEST_TICK = 10_000_000
@@ -42,6 +42,55 @@ def tick_for(info: VideoInfo) -> Fraction:
     return Fraction(1, 90_000)
 
 
+class VideoSink(Protocol):
+    """Takes the pictures of a video in order of time. ``warnings`` tells what could not be kept."""
+
+    warnings: list[str]
+
+    def write(self, rgb: U8 | U16, time_s: Fraction) -> None:
+        """Append a new picture [h w 3] in displayed orientation and size, u8 or u16 of 0..65535, shown from ``time_s`` on."""
+        ...
+
+    def keep(self, frame: Frame, time_s: Fraction) -> None:
+        """Append a frame of the source as it is: where the format allows, its coded samples are passed on unconverted."""
+        ...
+
+    def patch(self, frame: Frame, rgb: U8 | U16, mask: Bool, time_s: Fraction) -> None:
+        """Append a frame of the source with the pixels of ``mask`` bool[h w] replaced by those of ``rgb``.
+
+        Coded samples that cover no masked pixel stay bit-identical.
+        """
+        ...
+
+
+def open_video(
+    path: str | Path,
+    info: VideoInfo,
+    *,
+    copy_from: Path | None = None,
+    start_s: Fraction | None = None,
+    end_s: Fraction | None = None,
+    speed: Fraction = Fraction(1),
+    video_format: VideoFormat | None = None,
+    overwrite: bool = False,
+) -> AbstractContextManager[VideoSink]:
+    """A sink whose video or folder of pictures is complete under its name once the ``with`` block has ended well.
+
+    Times are on the clock of ``Frame.time_s``: ``start_s`` becomes zero, and one second of it is shown for ``1 / speed``
+    seconds. Sound and subtitles come from ``copy_from``, between ``start_s`` and ``end_s``. Raises OutputError.
+    """
+    return VideoWriter(path, info, copy_from=copy_from, start_s=start_s, end_s=end_s, speed=speed, overwrite=overwrite)
+
+
+def as_depth(rgb: U8 | U16, item_bytes: int) -> U8 | U16:
+    """``rgb`` with so many bytes a value: 255 and 65535 are the same white."""
+    if rgb.dtype.itemsize == item_bytes:
+        return rgb
+    return (
+        rgb.astype(np.uint16) * np.uint16(257) if item_bytes == 2 else ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    )
+
+
 class VideoWriter:
     """Writes H.264 in the displayed size of ``info``: frames in order of time; ``with`` completes or removes the file.
 
@@ -55,15 +104,18 @@ class VideoWriter:
         path: str | Path,
         info: VideoInfo,
         *,
-        sound_from: str | Path | None = None,
+        copy_from: str | Path | None = None,
         start_s: Fraction | None = None,
         end_s: Fraction | None = None,
+        speed: Fraction = Fraction(1),
+        overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
         self.warnings: list[str] = []
         self._info, self._origin_s = info, start_s or Fraction(0)
+        self._speed, self._overwrite = speed, overwrite
         self._span = (start_s, end_s)
-        self._sound_from = None if sound_from is None else Path(sound_from)
+        self._copy_from = None if copy_from is None else Path(copy_from)
         self._part = self.path.with_name(f".{self.path.name}.part-{os.getpid()}")
         self._tick = tick_for(info)
         self._last_pts: int | None = None
@@ -76,9 +128,11 @@ class VideoWriter:
         if self.path.suffix.lower() not in FORMATS:
             known = ", ".join(sorted(FORMATS))
             raise OutputError(f"cannot write {shown(self.path)}: expected a name that ends in {known}")
-        for source in (Path(self._info.path), self._sound_from):
+        for source in (Path(self._info.path), self._copy_from):
             if source is not None and _is_same_file(source, self.path):
                 raise OutputError(f"cannot write {shown(self.path)}: it is the input, choose another name")
+        if self.path.is_file() and not self._overwrite:
+            raise OutputError(f"{shown(self.path)} exists already: use --overwrite to replace it, or another name")
 
     def __enter__(self) -> Self:
         with ExitStack() as on_failure:
@@ -96,8 +150,10 @@ class VideoWriter:
                 container_options=self._container_options(),
             )
             self._stream = self._add_video()
-            if self._sound_from is not None:
-                self._sound = self._add_sound(self._sound_from)
+            if self._copy_from is not None and self._speed != 1:
+                self.warnings.append("the sound is left out: it cannot be made slower or faster")
+            elif self._copy_from is not None:
+                self._sound = self._add_sound(self._copy_from)
             self._container.start_encoding()
         except _WRITE_ERRORS as error:
             raise self._failed(error) from error
@@ -132,26 +188,38 @@ class VideoWriter:
         self.warnings += sound.warnings
         return sound
 
-    def write(self, rgb: U8, time_s: Fraction) -> None:
+    def write(self, rgb: U8 | U16, time_s: Fraction) -> None:
         """Append a picture u8[h w 3] of the displayed size, shown from ``time_s`` on."""
         expected = (self._info.height, self._info.width, 3)
         if rgb.shape != expected:
             raise ValueError(f"write: the picture has shape {rgb.shape}, expected {expected}")
-        pts = round((time_s - self._origin_s) / self._tick)
+        pts = round(self._placed(time_s) / self._tick)
         if self._last_pts is not None and pts <= self._last_pts:
             raise ValueError(f"write: time {float(time_s):.6f} s does not come after the one before")
         try:
             self._mux(self._stream.encode(self._coded(rgb, pts)))
-            self._copy_sound(time_s - self._origin_s)
+            self._copy_sound(self._placed(time_s))
         except _WRITE_ERRORS as error:
             raise self._failed(error) from error
         self._last_pts = pts
 
-    def _coded(self, rgb: U8, pts: int) -> VideoFrame:
+    def keep(self, frame: Frame, time_s: Fraction) -> None:
+        """Append a frame of the source as it is."""
+        self.write(frame.pixels(), time_s)
+
+    def patch(self, frame: Frame, rgb: U8 | U16, mask: Bool, time_s: Fraction) -> None:
+        """Append a frame of the source with the pixels of ``mask`` bool[h w] replaced by those of ``rgb``."""
+        source = frame.pixels()
+        self.write(np.where(mask[..., None], as_depth(rgb, source.dtype.itemsize), source), time_s)
+
+    def _placed(self, time_s: Fraction) -> Fraction:
+        return (time_s - self._origin_s) / self._speed
+
+    def _coded(self, rgb: U8 | U16, pts: int) -> VideoFrame:
         pad = ((0, self._info.height % 2), (0, self._info.width % 2), (0, 0))
-        padded = np.pad(rgb, pad, mode="edge") if any(after for _, after in pad) else np.ascontiguousarray(rgb)
+        padded: U8 | U16 = np.pad(rgb, pad, mode="edge") if any(after for _, after in pad) else np.ascontiguousarray(rgb)
         frame = self._reformatter.reformat(
-            VideoFrame.from_ndarray(padded, format="rgb24"),
+            VideoFrame.from_ndarray(as_depth(padded, 1), format="rgb24"),
             format="yuv420p",
             dst_colorspace=_SCALER_MATRIX[self._matrix],
             dst_color_range=AV_RANGE[False],
