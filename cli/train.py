@@ -180,6 +180,31 @@ def recognize(**options: Any) -> None:
     click.echo(f"{options['out']}  sha256 {digest}")
 
 
+@command.command("synthesize")
+@click.option("--data", type=_Path, multiple=True, help="Video, folder of videos, or table of them (.csv with file).")
+@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
+@click.option("--recipe", default="motion.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
+@click.option("--init", metavar="NAME|FILE", help="Weights to begin with, instead of random ones.")
+@run_options("runs/synthesize")
+def synthesize(**options: Any) -> None:
+    """Train a network that draws frames between others, for `vidpc synthesize`, on footage as it is.
+
+    \b
+    Nothing has to be labelled: frames are left out, and the network draws them. Repeated frames and cuts are found. A .csv
+    may have a column split (train, val). `motion.train` is the recipe of the built-in weights, `direct.train` that of the
+    paper's network. The run's folder holds the decoded footage, log.jsonl and checkpoint.pt.
+    """
+    _refuse_to_replace(options)
+    from vidpc.training import synthesize as training
+
+    named = {name: options[name] for name in ("data", "val", "folder", "init")}
+    run = training.prepare(options["recipe"], _overrides(options), **named)
+    for line in training.carry_out(run, resume=options["resume"]):
+        _say_psnr(line)
+    digest = training.finish(options["out"], run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
+
+
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path), metavar="WEIGHTS")
 @click.option("--val", type=click.Path(path_type=Path), multiple=True, required=True, help="Labels to measure on.")
@@ -219,6 +244,16 @@ def _say_overlap(line: Mapping[str, Any]) -> None:
         click.echo(f"{line['step']:>6}  mIoU {text}", err=True)
         if line["event"] == "end":
             click.echo(json.dumps(scores))
+
+
+def _say_psnr(line: Mapping[str, Any]) -> None:
+    """Progress on stderr, the figures at the end on stdout."""
+    if line["event"] == "step":
+        click.echo(_FIGURES["step"].format(**line), err=True)
+    elif "psnr" in line:
+        click.echo(f"{line['step']:>6}  PSNR {line['psnr']:.2f} dB", err=True)
+        if line["event"] == "end":
+            click.echo(json.dumps({key: value for key, value in line.items() if key not in ("event", "step")}))
 
 
 def _overrides(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def _of(clip: Clip, folder: Path, short_side: int) -> Iterator[Shot]:
         _keep(clip, place, short_side)
     frames = np.load(place.with_suffix(".npy"), mmap_mode="r")
     bounds = np.load(place.with_suffix(".cuts.npy"))
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         yield Shot(clip, frames[first:last])
 
 
