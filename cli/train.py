@@ -205,6 +205,30 @@ def synthesize(**options: Any) -> None:
     click.echo(f"{options['out']}  sha256 {digest}")
 
 
+@command.command("inpaint")
+@click.option("--data", type=_Path, multiple=True, help="Video, folder of videos, or table of them (.csv with file).")
+@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
+@click.option("--recipe", default="aligned.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
+@click.option("--init", metavar="NAME|FILE", help="Weights to begin with, instead of random ones.")
+@run_options("runs/inpaint")
+def inpaint(**options: Any) -> None:
+    """Train a network that fills holes, for `vidpc inpaint`, on footage as it is.
+
+    \b
+    Nothing has to be labelled: moving holes are cut into the frames, and the network fills them. A .csv may have a column
+    split (train, val). The run's folder holds the decoded footage, log.jsonl and checkpoint.pt.
+    """
+    _refuse_to_replace(options)
+    from vidpc.training import inpaint as training
+
+    named = {name: options[name] for name in ("data", "val", "folder", "init")}
+    run = training.prepare(options["recipe"], _overrides(options), **named)
+    for line in training.carry_out(run, resume=options["resume"]):
+        _say_psnr(line)
+    digest = training.finish(options["out"], run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
+
+
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path), metavar="WEIGHTS")
 @click.option("--val", type=click.Path(path_type=Path), multiple=True, required=True, help="Labels to measure on.")

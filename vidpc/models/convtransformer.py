@@ -135,16 +135,16 @@ class _Synthesis(nn.Module):
         super().__init__()
         whole, half, quarter = config.synthesis
         self.begin = nn.Sequential(*_convolved(config.width, whole))
-        self.half = nn.Sequential(*_convolved(whole, half, step=2), *_convolved(half, half))
-        self.quarter = nn.Sequential(*_convolved(half, quarter, step=2), *_convolved(quarter, quarter))
+        self.at_half = nn.Sequential(*_convolved(whole, half, step=2), *_convolved(half, half))
+        self.at_quarter = nn.Sequential(*_convolved(half, quarter, step=2), *_convolved(quarter, quarter))
         self.up_half = nn.Sequential(*_convolved(half + quarter, half))
         self.up_whole = nn.Sequential(*_convolved(whole + half, whole))
         self.end = nn.Conv2d(whole, 3 * config.stride**2, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         whole = self.begin(x)
-        half = self.half(whole)
-        quarter = self.quarter(half)
+        half = self.at_half(whole)
+        quarter = self.at_quarter(half)
         half = self.up_half(torch.cat([half, _doubled(quarter)], dim=1))
         drawn: Tensor = self.end(self.up_whole(torch.cat([whole, _doubled(half)], dim=1)))
         return drawn

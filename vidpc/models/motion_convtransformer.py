@@ -100,7 +100,7 @@ class MotionConvTransformer(nn.Module):
         n, _, _, h, w = features[-1].shape
         motion = features[-1].new_zeros(n, 2, h, w)
         hidden = features[-1].new_zeros(n, self.config.motion_width, h, w)
-        blends = []
+        blends: list[Tensor] = []
         for frames, level in zip(reversed(pyramid), reversed(features), strict=True):
             if level.shape[-2:] != motion.shape[-2:]:
                 motion, hidden = 2 * _doubled(motion), _doubled(hidden)
@@ -131,7 +131,6 @@ class _Motion(nn.Module):
             nn.Conv2d(width, width, 3, 1, 2, dilation=2), _act(), nn.Conv2d(width, width, 3, 1, 1), _act(),
         )  # fmt: skip
         self.change = nn.Conv2d(width, 2, 3, 1, 1)
-        nn.init.zeros_(self.change.bias)
         nn.init.normal_(self.change.weight, std=1e-3)
 
     def forward(self, features: Tensor, motion: Tensor, hidden: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:

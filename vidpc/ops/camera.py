@@ -72,7 +72,9 @@ def _placed(window: Tensor) -> Tensor:
     return torch.cat([torch.diag_embed(half), middle[:, :, None]], dim=2)
 
 
-def _pyramid(first: Tensor, second: Tensor, visible_first: Tensor, visible_second: Tensor) -> list[tuple[Tensor, ...]]:
+def _pyramid(
+    first: Tensor, second: Tensor, visible_first: Tensor, visible_second: Tensor
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Locally normalised pictures and what is visible of them, the finest first."""
     levels = []
     while True:
@@ -98,7 +100,8 @@ def _improved(motion: Tensor, first: Tensor, second: Tensor, visible_first: Tens
     damping = _DAMPING * (weighted * slopes).sum(dim=2).mean(dim=1).clamp(min=1e-6)
     normal = weighted @ slopes.transpose(1, 2) + torch.eye(6, dtype=first.dtype, device=first.device) * damping[:, None, None]
     step = torch.linalg.solve(normal, weighted @ error.flatten(2).transpose(1, 2))
-    return motion - step.reshape(b, 2, 3).clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    better: Tensor = motion - step.reshape(b, 2, 3).clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    return better
 
 
 def _gradient(picture: Tensor) -> tuple[Tensor, Tensor]:

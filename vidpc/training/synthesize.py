@@ -101,7 +101,7 @@ def started(recipe: SynthesizeRecipe) -> nn.Module:
     """The recipe's network with random weights, laid out in memory as convolutions on a CPU like it."""
     config = recipe.network()
     model = ConvTransformer(config) if isinstance(config, ConvTransformerConfig) else MotionConvTransformer(config)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
 def draw(run: Run, rng: np.random.Generator) -> Batch:
