@@ -3,7 +3,7 @@
 Each decorator adds keyword arguments of the same name to the command:
 
     device_options   device, precision, batch (None stands for auto)
-    source_options   start, end, fps, stride, input_fps, strict, allow_url
+    source_options   start, end, fps, stride, input_fps, strict, allow_url: span_options, thinning and reading_options
     output_options   overwrite, skip_existing
     model_options    model, preset, settings (a dict of what --set gave)
     progress_option  progress
@@ -156,14 +156,22 @@ device_options = together(
     ),
 )
 
-source_options = together(
+span_options = together(
     click.option("--start", type=time_s, metavar="TIME", help="Begin at this time: seconds or h:mm:ss."),
     click.option("--end", type=time_s, metavar="TIME", help="Stop before this time."),
-    click.option("--fps", type=rate_fps, metavar="RATE", help="Thin frames to this rate, by their times."),
-    click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True, help="Take every N-th frame."),
+)
+
+reading_options = together(
     click.option("--input-fps", type=rate_fps, metavar="RATE", help="Rate of an image sequence, which says none itself."),
     click.option("--strict", is_flag=True, help="Damage in the input is an error, not a warning."),
     click.option("--allow-url", is_flag=True, help="Allow http, https and rtsp addresses as inputs."),
+)
+
+source_options = together(
+    span_options,
+    click.option("--fps", type=rate_fps, metavar="RATE", help="Thin frames to this rate, by their times."),
+    click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True, help="Take every N-th frame."),
+    reading_options,
 )
 
 

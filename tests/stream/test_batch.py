@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vidpc.stream.batch import Item, group
-from vidpc.types import Closed, Sample
+from vidpc.types import Aside, Closed, Sample
 
 PLENTY = 1 << 30
 
@@ -71,3 +71,13 @@ def test_the_end_of_an_input_does_not_wait_for_the_next_input():
 def test_a_size_below_one_is_refused():
     with pytest.raises(ValueError, match="size is 0"):
         next(iter(group([], size=0, max_bytes=PLENTY)))
+
+
+def test_what_rides_past_the_model_counts_too():
+    class Frame:
+        nbytes = 5
+
+    items = [sample(0), *(Aside(0, Frame()) for _ in range(5)), sample(1)]
+    sizes = [len(batch) for batch in group(items, size=9, max_bytes=10)]
+    # 4 + 5 + 5 is more than 10; after that no sample waits, so each rides alone
+    assert sizes == [3, 1, 1, 1, 1]

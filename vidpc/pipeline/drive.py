@@ -16,9 +16,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from vidpc.engine.device import Device
 from vidpc.engine.infer import Output, infer
 from vidpc.engine.timing import Stopwatch
-from vidpc.stream.batch import Item, group
+from vidpc.stream.batch import Item, group, size_of
 from vidpc.stream.prefetch import prefetch
-from vidpc.types import Closed, Opened, Sample
+from vidpc.types import Closed, Opened
 
 T = TypeVar("T")
 In = TypeVar("In", contravariant=True)  # what a source gives between Opened and Closed: frames, or runs of points
@@ -133,7 +133,7 @@ def _bytes(item: object) -> int:
 
 
 def _batch_bytes(batch: Sequence[Item]) -> int:
-    return sum(item.nbytes for item in batch if isinstance(item, Sample))
+    return sum(map(size_of, batch))
 
 
 @dataclass(slots=True)
