@@ -20,7 +20,7 @@ def build(weights: WeightsFile, architecture: str, network: Callable[[C], N], co
     header = weights.header
     if header.architecture != architecture:
         raise WeightsError(f"{header.path}: weights of {header.architecture!r}, expected {architecture!r}")
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in header.config.items()}
+    fields = {key: _fixed(value) for key, value in header.config.items()}
     try:
         model = network(config(**fields))
         counters = {name: value for name, value in model.state_dict().items() if not value.is_floating_point()}
@@ -28,3 +28,8 @@ def build(weights: WeightsFile, architecture: str, network: Callable[[C], N], co
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise WeightsError(f"{header.path}: does not fit the network: {' '.join(str(error).split())}") from error
     return model.eval()
+
+
+def _fixed(value: Any) -> Any:
+    """The value with tuples for lists."""
+    return tuple(map(_fixed, value)) if isinstance(value, list) else value

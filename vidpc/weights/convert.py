@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidpc.errors import WeightsError, unknown_name
 
-from . import files, pct, point_transformer, timesformer, torchvision_video, transtrack, vidtr
+from . import files, pct, point_transformer, sttn, timesformer, torchvision_video, transtrack, vidtr
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +34,15 @@ LAYOUTS: dict[str, Converter] = {
     "timesformer-hf": timesformer.convert_hugging_face,
     "timesformer-image": timesformer.convert_image,
     "vidtr": vidtr.convert,
+    "sttn": sttn.convert,
     "torchvision": torchvision_video.convert,
 }
 
 # Where training programs put a network's entries beside their own state.
-_WRAPPERS = ("model", "state_dict", "model_state")
+_WRAPPERS = ("model", "state_dict", "model_state", "netG")
+
+# What the training of STTN writes beside the network, by an entry that tells it.
+_BESIDE = {"netD": "the discriminator", "optimG": "the state of the optimisers"}
 
 # What released checkpoints hold beside tensors, and what it becomes: yacs' settings of VidTr are dictionaries at heart.
 _SETTINGS: list[Any] = [argparse.Namespace, (OrderedDict, "yacs.config.CfgNode")]
@@ -83,6 +87,8 @@ def load_checkpoint(path: Path, *, allow_pickle: bool = False) -> dict[str, "tor
     state = next((content[key] for key in _WRAPPERS if key in content), content) if isinstance(content, dict) else content
     import torch
 
+    if isinstance(state, dict) and (beside := next((_BESIDE[key] for key in _BESIDE if key in state), None)):
+        raise WeightsError(f"{path}: {beside} of a training of STTN, not the network; convert the gen_*.pth beside it")
     if not isinstance(state, dict) or not any(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path}: no named tensors in it, neither at the top nor under {' or '.join(map(repr, _WRAPPERS))}")
     return {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}

@@ -33,14 +33,15 @@ class Entry:
     input: str
     about: str
     urls: tuple[str, ...] = ()
+    file: str | None = None
     builtin: str | None = None
     sha256: str | None = None
     size_bytes: int | None = None
 
     @property
     def download_name(self) -> str:
-        """The name of the file at the addresses."""
-        return self.urls[0].partition("?")[0].rpartition("/")[2]
+        """The name of the file at the addresses: ``file`` where they do not say it."""
+        return self.file or self.urls[0].partition("?")[0].rpartition("/")[2]
 
 
 @cache
