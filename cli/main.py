@@ -23,6 +23,8 @@ from .options import verbose_option
 COMMANDS = {
     "track": ("track", "Follow people and things through videos."),
     "recognize": ("recognize", "Say what happens in videos, and when."),
+    "synthesize": ("synthesize", "Draw new frames between those of videos, and after them."),
+    "inpaint": ("inpaint", "Fill what masks, boxes or tracks mark in videos."),
     "segment": ("segment", "Give every point of a scan a class."),
     "classify": ("classify", "Say what scans of single objects show."),
     "info": ("info", "Say what a file holds and what vidpc would do with it."),

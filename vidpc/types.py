@@ -82,6 +82,15 @@ class VideoFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class ColourCodes:
+    """What a video states of its colours, in the numbers of ITU-T H.273; 2 where it states nothing."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a video says of itself before it is decoded.
 
@@ -110,6 +119,8 @@ class VideoInfo:
     audio: tuple[AudioInfo, ...] = ()
     warnings: tuple[str, ...] = ()
     time_base: Fraction = Fraction(1, 90000)  # the tick of the container's clock
+    colour_codes: ColourCodes = ColourCodes()
+    is_interlaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +188,23 @@ class Frame:
     def nbytes(self) -> int:
         """Bytes that the frame holds in memory."""
         return self.image.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedFrame:
+    """A frame and what of it is meant: ``mask`` bool[h w] in the displayed size."""
+
+    frame: Frame
+    mask: Bool
+
+    def __post_init__(self) -> None:
+        if self.mask.shape != (self.frame.height, self.frame.width):
+            raise ValueError(f"MaskedFrame: mask {self.mask.shape}, expected {(self.frame.height, self.frame.width)}")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the frame and its mask hold in memory."""
+        return self.frame.nbytes + self.mask.nbytes
 
 
 @dataclass(frozen=True, slots=True)

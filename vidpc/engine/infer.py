@@ -102,7 +102,7 @@ class _Backoff:
         try:
             collect, self._carry = self._runner.launch(samples, self._carry)
         except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
-            if not _memory_ended(error):
+            if not memory_ended(error):
                 raise
             if len(samples) == 1:
                 raise OutOfMemoryError(_too_much(samples[0], self._runner.device)) from error
@@ -246,7 +246,8 @@ def _checked(outputs: Tensors, samples: Sequence[Sample]) -> Tensors:
     return outputs
 
 
-def _memory_ended(error: BaseException) -> bool:
+def memory_ended(error: BaseException) -> bool:
+    """Whether that is how an allocator says that there is no memory left."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _MEMORY_ENDED)
