@@ -137,14 +137,14 @@ class _Scores(nn.Module):
 
     def forward(self, target: Tensor, features: Tensor, visible: Tensor, offsets: Tensor) -> Tensor:
         b, k, _, h, w = features.shape
+        if k == 1:
+            return target.new_zeros(b, 1, h, w)
         wanted = self.target(target)
         frames = self.frame(features[:, 1:].flatten(0, 1)).unflatten(0, (b, k - 1))
         seen = -F.max_pool2d(-visible[:, 1:].flatten(0, 1), 3, 1, 1).unflatten(0, (b, k - 1))
         agreed = (frames * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)  # what the frames that see a place have there
         anywhere = seen.amax(dim=1)
         own = self.own(torch.cat([wanted, agreed, anywhere], dim=1))
-        if k == 1:
-            return own
         distance = (offsets[:, 1:].abs() / 16).log1p()[:, :, None, None, None].expand(b, k - 1, 1, h, w)
         around = torch.cat([wanted, agreed], dim=1)[:, None].expand(b, k - 1, -1, h, w)
         pairs = torch.cat([around, frames, (frames - agreed[:, None]).abs(), distance, seen], dim=2)

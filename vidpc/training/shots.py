@@ -18,7 +18,7 @@ from vidpc.types import U8, Closed, Frame, ReadOptions
 _REPEAT_LEVELS = 0.35  # mean difference of small pictures, in grey levels, below which a frame repeats the one before
 _CUT_LEVELS = 14.0  # and above which it may begin another shot,
 _CUT_RATIO = 4.0  # if it is this many times the differences before and after
-_SMALL_STEP = 8  # rows and columns that are compared
+_SMALL_STEP = 4  # rows and columns that are compared
 
 
 @dataclass(frozen=True, slots=True)
