@@ -27,6 +27,7 @@ CLIP_RESIZE_RULES = ("stretch", "float", "opencv", "antialiased")
 
 # Which frames the published inpainting network may look at beside the neighbours: some around the window, or the authors' rule
 REFERENCE_RULES = ("bounded", "all")
+REPEAT_RULES = ("keep", "drop")
 
 Config = TypeVar("Config")
 
@@ -187,6 +188,27 @@ class InpaintConfig:
             raise PresetError(f"grain is {self.grain:g}, expected 0 to 4")
 
 
+@dataclass(frozen=True, slots=True)
+class SynthesizeConfig:
+    """Settings of ``vidpc synthesize``."""
+
+    weights: str  # an entry of the registry, or a path
+    tile: int = 0  # side of the squares that larger frames are drawn in, in pixels; 0: as the weights ask for
+    overlap: int = 64  # pixels that neighbouring squares share; a seam fades over them
+    cut_threshold: float = 0.42  # a step from frame to frame with at least this score begins another shot; 0: none does
+    repeats: str = "keep"  # one of REPEAT_RULES: what becomes of a frame that repeats the one before
+
+    def __post_init__(self) -> None:
+        if self.repeats not in REPEAT_RULES:
+            raise PresetError(unknown_name("rule of repeats", self.repeats, REPEAT_RULES))
+        if not 8 <= self.overlap <= 1024:
+            raise PresetError(f"overlap is {self.overlap}, expected 8 to 1024")
+        if self.tile and not 4 * self.overlap <= self.tile <= 16384:
+            raise PresetError(f"tile is {self.tile}, expected 0, or {4 * self.overlap} (four overlaps) to 16384")
+        if not 0 <= self.cut_threshold <= 100:
+            raise PresetError(f"cut_threshold is {self.cut_threshold:g}, expected 0 to 100")
+
+
 # The subcommands that have presets, by the word that their files hold.
 TASKS: dict[str, type] = {
     "track": TrackConfig,
@@ -194,6 +216,7 @@ TASKS: dict[str, type] = {
     "classify": ClassifyConfig,
     "recognize": RecognizeConfig,
     "inpaint": InpaintConfig,
+    "synthesize": SynthesizeConfig,
 }
 
 
