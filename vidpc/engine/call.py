@@ -1,7 +1,8 @@
 """Functions of a network called row by row in batches, halved where memory ends."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,6 +27,19 @@ class Caller:
     def device(self) -> torch.device:
         """Where tensors that are given to the functions belong."""
         return self._device.torch
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """A block that computes on the device, in the precision. Raises ``OutOfMemoryError`` where memory ends."""
+        try:
+            with self._watch.measure("model"), self._device.computing():
+                yield
+        except (MemoryError, RuntimeError) as error:
+            if not memory_ended(error):
+                raise
+            raise OutOfMemoryError(
+                f"memory ran out on {self._device.name} with --batch {self.batch}: use a smaller one, or another --device"
+            ) from error
 
     def __call__(self, function: Callable[..., Any], /, *tensors: Tensor) -> Any:
         """What ``function`` makes of the rows of ``tensors``, in float32: a tensor or a tuple of them, rows first.

@@ -47,7 +47,7 @@ def read_picture(path: Path, target: "_Target") -> Bool:
 def _mask_of(frame: Frame, info: VideoInfo) -> Bool:
     pixels = frame.pixels()  # not rgb(): labels of 16 bits would all be 0 of 255
     limit = 0 if info.codec in LOSSLESS else BRIGHT * (pixels.itemsize * 257 - 256)
-    return (pixels > limit).any(axis=2)
+    return np.asarray((pixels > limit).any(axis=2))
 
 
 def _pictures_in(folder: Path) -> tuple[Path, ...]:
@@ -76,7 +76,7 @@ class _Target:
         if not self.fit:
             raise OpenError(f"the mask {shown(path)} is {w}x{h}, and the video {self._video} is {size[1]}x{size[0]}: {_HINT}")
         rows, columns = ((np.arange(to) * 2 + 1) * of // (2 * to) for to, of in zip(size, (h, w), strict=True))
-        return mask[rows[:, None], columns]
+        return np.asarray(mask[rows[:, None], columns])
 
     def check_count(self, count: int | None, path: object) -> None:
         """Refuses, before any work, a number of masks that is not that of the frames, where both are known."""

@@ -6,7 +6,7 @@ Masks belong to the frames of the whole video by their number, whatever part of 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -90,38 +90,33 @@ def read_masked(sources: Sequence[Source], masks: Sequence[MaskSource], options:
     One bad input, or bad masks, never end a run over many: what ended it stands in its Closed.
     """
     for number, (source, mask_source) in enumerate(zip(sources, masks, strict=True)):
-        yield from _read_one(number, source, mask_source, options)
-
-
-def _read_one(number: int, source: Source, mask_source: MaskSource, options: ReadOptions) -> Iterator[Item]:
-    frames = read_videos([source], options)
-    try:
-        first = next(frames)
-        if isinstance(first, Opened):
-            yield Opened(number, first.info)
-            closed = yield from _paired(frames, mask_source, first.info, options)
-        else:
-            closed = first
-        yield Closed(number, closed.warnings, closed.error)
-    except SourceError as error:
-        yield Closed(number, error=error)
-    finally:
-        frames.close()
+        with ExitStack() as stack:
+            frames = stack.enter_context(closing(read_videos([source], options)))
+            try:
+                yield from _paired(number, frames, mask_source, options, stack)
+            except SourceError as error:
+                yield Closed(number, error=error)
 
 
 def _paired(
-    frames: Iterator[Opened[VideoInfo] | Frame | Closed], mask_source: MaskSource, info: VideoInfo, options: ReadOptions
-) -> Iterator[MaskedFrame]:
-    """Frames with their masks; returns the video's Closed."""
+    number: int,
+    frames: Iterator[Opened[VideoInfo] | Frame | Closed],
+    mask_source: MaskSource,
+    options: ReadOptions,
+    stack: ExitStack,
+) -> Iterator[Item]:
+    masks: Masks | None = None
     seen = False
-    with open_masks(mask_source, info) as masks:
-        for item in frames:
-            if isinstance(item, Closed):
-                if item.error is None and options.end_s is None:
-                    masks.end()
-                said = () if seen else ("no frame has anything masked: all of them stay as they are",)
-                return Closed(0, (*item.warnings, *said), item.error)
+    for item in frames:
+        if isinstance(item, Opened):
+            yield Opened(number, item.info)
+            masks = stack.enter_context(open_masks(mask_source, item.info))
+        elif isinstance(item, Closed):
+            if masks is not None and item.error is None and options.end_s is None:
+                masks.end()
+            said = () if seen or masks is None else ("nothing is masked in any frame: all of them stay as they are",)
+            yield Closed(number, (*item.warnings, *said), item.error)
+        elif masks is not None:
             mask = masks.at(item)
             seen = seen or bool(mask.any())
             yield MaskedFrame(item, mask)
-    raise ValueError("read_masked: a video ended without Closed")

@@ -5,7 +5,7 @@
 One bad input never ends a run over many: what ended it stands in its Closed. Memory does not depend on length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -46,7 +46,7 @@ def open_source(source: Source, options: ReadOptions) -> AbstractContextManager[
 Item = Opened[VideoInfo] | Frame | Closed
 
 
-def read_videos(sources: Iterable[Source | str | Path], options: ReadOptions | None = None) -> Iterator[Item]:
+def read_videos(sources: Iterable[Source | str | Path], options: ReadOptions | None = None) -> Generator[Item, None, None]:
     """The frames of all sources, one input after the other. A string is expanded like an argument of the command line.
 
     Closing the generator closes the input that is open.

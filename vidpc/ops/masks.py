@@ -46,6 +46,18 @@ def fading(mask: Mask, px: int) -> npt.NDArray[np.float32]:
     return alpha
 
 
+def shrunk(mask: Mask, *, height: int, width: int) -> Mask:
+    """bool[height width] of bool[h w]: whether anything is set in the place of each pixel, however little of it."""
+    for axis, to in ((0, height), (1, width)):
+        of = mask.shape[axis]
+        begins = np.arange(to) * of // to
+        ends = -(-(np.arange(to) + 1) * of // to)
+        padded = np.concatenate([mask, np.zeros_like(mask.take([0], axis=axis))], axis=axis)  # a place to end at
+        pairs = np.stack([begins, ends], axis=1).ravel()
+        mask = np.logical_or.reduceat(padded, pairs, axis=axis).take(np.arange(to) * 2, axis=axis)
+    return mask
+
+
 def regions(mask: Mask) -> list[Box]:
     """Boxes around the parts of bool[h w] that do not touch each other, from left to right.
 
@@ -71,9 +83,7 @@ def _tight(mask: Mask, parts: Iterator[tuple[slice, ...]]) -> Iterator[Box]:
 def _coarse(mask: Mask, cell: int) -> Mask:
     """Whether anything is set in each square of ``cell`` pixels."""
     h, w = mask.shape
-    padded = np.pad(mask, ((0, -h % cell), (0, -w % cell)))
-    cells: Mask = padded.reshape(padded.shape[0] // cell, cell, -1, cell).any(axis=(1, 3))
-    return cells
+    return shrunk(np.pad(mask, ((0, -h % cell), (0, -w % cell))), height=-(-h // cell), width=-(-w // cell))
 
 
 def _around(box: Box, px: int, mask: Mask) -> tuple[slice, slice]:

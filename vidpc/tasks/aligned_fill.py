@@ -23,7 +23,7 @@ from vidpc.ops.putback import Reference, composed
 from vidpc.presets import InpaintConfig
 from vidpc.tasks.camera_path import CameraPath
 from vidpc.tasks.filling import Call, Filled, put_back
-from vidpc.tasks.region_windows import Patch, Rule, Window, choose
+from vidpc.tasks.region_windows import Patch, Window, WindowRule, choose
 from vidpc.types import Bool, Frame, MaskedFrame
 
 AHEAD = 12  # frames to come that a new window is made large enough for
@@ -100,7 +100,7 @@ class _Memory:
     def __init__(self, filler: AlignedFiller, frame: Frame) -> None:
         self._filler, self._device = filler, filler.call.device
         self._size = filler.network_size(frame.width / frame.height)
-        self._rule = Rule(frame.width, frame.height, frame.width / frame.height, filler.config.margin)
+        self._rule = WindowRule(frame.width, frame.height, frame.width / frame.height, filler.config.margin)
         self._path = CameraPath(self._device)
         self._held: dict[int, Held] = {}
         self._windows: tuple[Window, ...] = ()

@@ -6,7 +6,6 @@
 A motion between frames apart is a chain of the longest of these. Nothing leads across a cut, or over frames that do not agree.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -72,21 +71,19 @@ class CameraPath:
         begin, end = min(first, second), max(first, second)
         if any(self._is_cut(number) for number in range(begin, end)):
             return None
-        found = camera.identity(self._look(first).luma)
-        for link in self._links(begin, end):
+        found = self._chain(begin, end, REACHES)
+        return found if found is None or first <= second else camera.inverse(found)
+
+    def _chain(self, begin: int, end: int, reaches: tuple[int, ...]) -> Tensor | None:
+        """The motion from a frame to a later one, over the longest steps that are known; None where one is missing."""
+        found, at = camera.identity(self._look(begin).luma), begin
+        while at < end:
+            steps = ((reach, self._link(at, reach)) for reach in reaches if at + reach <= end)
+            reach, link = next(((reach, link) for reach, link in steps if link is not None), (0, None))
             if link is None:
                 return None
-            found = camera.chained(found, link)
-        return found if first <= second else camera.inverse(found)
-
-    def _links(self, begin: int, end: int) -> Iterator[Tensor | None]:
-        at = begin
-        while at < end:
-            for reach in REACHES:
-                if at + reach <= end and ((link := self._link(at, reach)) is not None or reach == 1):
-                    yield link
-                    at += reach
-                    break
+            found, at = camera.chained(found, link), at + reach
+        return found
 
     def _link(self, number: int, reach: int) -> Tensor | None:
         links = self._look(number).links
@@ -98,25 +95,14 @@ class CameraPath:
         first, second = self._look(number), self._look(number + reach)
         start = None
         if reach > 1:
-            shorter = [*self._shorter(number, reach)]
-            if any(link is None for link in shorter):
+            start = self._chain(number, number + reach, REACHES[REACHES.index(reach) + 1 :])
+            if start is None:
                 return None
-            start = camera.identity(first.luma)
-            for link in shorter:
-                start = camera.chained(start, link)
         motion = camera.camera_motion(first.luma, second.luma, first.visible, second.visible, start)
         agreement, share = agreed(first, second, motion)
         if share < SEEN_SHARE:
             return camera.identity(first.luma) if reach == 1 else None
         return motion if agreement >= AGREED else None
-
-    def _shorter(self, number: int, reach: int) -> Iterator[Tensor | None]:
-        """The links of the next shorter reach that lead as far."""
-        step = REACHES[REACHES.index(reach) + 1]
-        for at in range(number, number + reach - step + 1, step):
-            yield self._link(at, step)
-        for at in range(number + reach - reach % step, number + reach):
-            yield self._link(at, 1)
 
     def _is_cut(self, number: int) -> bool:
         """Whether another shot begins after that frame."""

@@ -1,6 +1,7 @@
 """What the ways of filling holes share: their signature, and the picture that is put back at full size."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,6 +26,10 @@ class Call(Protocol):
     @property
     def device(self) -> Any:
         """The device that the tensors belong on, as torch knows it."""
+        ...
+
+    def computing(self) -> AbstractContextManager[None]:
+        """A block that computes with the network on the device."""
         ...
 
     def __call__(self, function: Callable[..., Any], /, *tensors: Any) -> Any: ...

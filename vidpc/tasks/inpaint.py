@@ -9,20 +9,25 @@ from typing import Any
 
 from torch import nn
 
-from vidpc.errors import SourceError, WeightsError, unknown_name
+from vidpc.errors import PresetError, SourceError, WeightsError, unknown_name
 from vidpc.models.aligned_sttn import AlignedSTTN, AlignedSTTNConfig
+from vidpc.models.sttn import STTN, STTNConfig
 from vidpc.presets import InpaintConfig
 from vidpc.tasks.aligned_fill import AlignedFiller
 from vidpc.tasks.filling import Call, Filled, Filler
 from vidpc.tasks.network import build
+from vidpc.tasks.published_fill import PublishedFiller
 from vidpc.types import Closed, MaskedFrame, ModelInfo, Opened, VideoInfo
 from vidpc.weights import WeightsFile
 
 MaskedItem = Opened[VideoInfo] | MaskedFrame | Closed
 
 # architecture -> the network and its config, and what fills frames with it
-_NETWORKS: Mapping[str, tuple[Any, Any]] = {"aligned-sttn": (AlignedSTTN, AlignedSTTNConfig)}
-_FILLERS: Mapping[str, Any] = {"aligned-sttn": AlignedFiller}
+_NETWORKS: Mapping[str, tuple[Any, Any]] = {
+    "aligned-sttn": (AlignedSTTN, AlignedSTTNConfig),
+    "sttn": (STTN, STTNConfig),
+}
+_FILLERS: Mapping[str, Any] = {"aligned-sttn": AlignedFiller, "sttn": PublishedFiller}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,14 @@ class InpaintTask:
     """A network that fills holes, and what it is called with."""
 
     def __init__(self, config: InpaintConfig, weights: WeightsFile, *, name: str = "") -> None:
-        """Raises ``WeightsError`` for weights of another kind of network."""
+        """Raises ``WeightsError`` for weights of another kind of network, ``PresetError`` for settings of another one."""
         header = weights.header
         if header.architecture not in _NETWORKS:
             raise WeightsError(f"{header.path}: {unknown_name('network to fill with', header.architecture, _NETWORKS)}")
+        if config.references != "bounded" and header.architecture != "sttn":
+            raise PresetError(
+                f"references {config.references!r} is for the network 'sttn', and {name} is {header.architecture!r}"
+            )
         self.config, self.rules = config, header.input
         self.info = ModelInfo(name or config.weights, header.architecture, weights.sha256, header.licence, ())
         self.model: nn.Module = build(weights, header.architecture, *_NETWORKS[header.architecture])

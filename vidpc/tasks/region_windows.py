@@ -47,7 +47,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class WindowRule:
     """How windows are made in pictures of ``width`` x ``height``: with ``margin`` of a region's own size, and this aspect."""
 
     width: int
@@ -80,7 +80,7 @@ class Patch:
     boxes: tuple[Box, ...]
 
 
-def choose(rule: Rule, kept: Sequence[Window], boxes: Sequence[Box], ahead: Sequence[Sequence[Box]]) -> list[Patch]:
+def choose(rule: WindowRule, kept: Sequence[Window], boxes: Sequence[Box], ahead: Sequence[Sequence[Box]]) -> list[Patch]:
     """A window for every box of a frame: one of those ``kept`` from the frame before where it serves, else a new one.
 
     ``ahead`` are the boxes of frames to come. Boxes whose windows overlap much share one.
@@ -95,7 +95,7 @@ def choose(rule: Rule, kept: Sequence[Window], boxes: Sequence[Box], ahead: Sequ
     return [Patch(window, tuple(group)) for window, group in zip(windows, groups, strict=True)]
 
 
-def _window(rule: Rule, kept: Sequence[Window], group: Sequence[Box], ahead: Sequence[Sequence[Box]]) -> Window:
+def _window(rule: WindowRule, kept: Sequence[Window], group: Sequence[Box], ahead: Sequence[Sequence[Box]]) -> Window:
     box = _union(group)
     for window in kept:
         if rule.keeps(window, box):
