@@ -1,26 +1,29 @@
 """Frames between and after two frames, by motion: the built-in variant of ConvTransformer.
 
 The paper's network (`models.convtransformer`) draws a new frame from features alone. Here the two frames are first brought to
-the wanted time along a motion that is estimated for that time, coarse to fine, by one block that all scales share; then the
-convolutional attention of the paper (section 3.3) weighs, place by place, the two aligned frames, and its synthesis network
-(3.5) draws what is left. Motion at the wanted time from a bilateral cost volume is after J. Park et al., BMBC (ECCV 2020),
-the shared block after X. Jin et al., Enhanced Bi-directional Motion Estimation (WACV 2023).
+the wanted time along the motion of what is seen then. It is measured (`ops.flow.flow_between`), and improved by a learnt block
+that looks at the cost volume of the two aligned frames (bilateral cost volume: J. Park et al., BMBC, ECCV 2020). Then the
+convolutional attention of the paper (section 3) weighs, place by place, the two aligned frames, and its synthesis network draws
+what is left.
 
-    frames ─► pyramid ─► embedding ─► motion v at time t, coarse to fine ─► both frames at t ─► attention ─► U-Net ─► frame
+    frames ─┬► measured motion at time t ─► improved, coarse to fine ─┐
+            └► embedding ─────────┴───────► both frames at t ◄────────┴─► attention ─► U-Net ─► frame
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidpc.ops.flow import flow_between
 from vidpc.ops.warp import warp
 
 _STRIDE = 4  # pixels of a level to a cell of its features
-_COARSEST_CELLS = 7  # of the short side of the pyramid's top, at least
+_LEVELS = 2  # at which the measured motion is looked at again
+_MULTIPLE = _STRIDE * 2 ** (_LEVELS - 1)
 _SLOPE = 0.1
+_LUMA = (0.299, 0.587, 0.114)  # BT.601
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +74,44 @@ class MotionConvTransformer(nn.Module):
 
         The latter are f32[b*m 3 h/2^l w/2^l], the finest level first.
         """
-        b, _, _, h, w = frames.shape
-        padded, levels = self._padded(frames)
-        pyramid = [padded.flatten(0, 1)]
-        for _ in range(levels - 1):
+        b, m = times.shape
+        h, w = frames.shape[-2:]
+        padded = F.pad(frames.flatten(0, 1), (0, -w % _MULTIPLE, 0, -h % _MULTIPLE), mode="replicate")
+        pyramid = [padded]
+        for _ in range(_LEVELS - 1):
             pyramid.append(F.avg_pool2d(pyramid[-1], 2))
-        features = [self.embedding(level * 2 - 1).unflatten(0, (b, 2)) for level in pyramid]
-        m = times.shape[1]
+        features = [self.embedding(level * 2 - 1).unflatten(0, (b, 2)).repeat_interleave(m, dim=0) for level in pyramid]
+        pictures = [level.unflatten(0, (b, 2)).repeat_interleave(m, dim=0) for level in pyramid]
         at = times.reshape(b * m, 1, 1, 1)
-        repeated = [level.unflatten(0, (b, 2)).repeat_interleave(m, dim=0) for level in pyramid]
-        features = [level.repeat_interleave(m, dim=0) for level in features]
-        motion, hidden, blends = self._motion(repeated, features, at)
-        new = self._synthesized(repeated[0], features[0], motion, hidden, at)
+        motion, hidden, blends = self._motion(pictures, features, at)
+        new = self._synthesized(pictures[0], features[0], motion, hidden, at)
         return new[..., :h, :w].unflatten(0, (b, m)), blends
 
-    def _padded(self, frames: Tensor) -> tuple[Tensor, int]:
-        """Frames whose sides fit the pyramid, their border repeated, and how many levels it has."""
-        h, w = frames.shape[-2:]
-        levels = max(1, int(math.log2(max(1.0, min(h, w) / _STRIDE / _COARSEST_CELLS))) + 1)
-        multiple = max(8, _STRIDE * 2 ** (levels - 1))
-        bottom, right = -h % multiple, -w % multiple
-        if not bottom and not right:
-            return frames, levels
-        return F.pad(frames.flatten(0, 1), (0, right, 0, bottom), mode="replicate").unflatten(0, frames.shape[:2]), levels
-
-    def _motion(self, pyramid: list[Tensor], features: list[Tensor], at: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Motion f32[n 2 h/4 w/4] from the first to the second frame of what is seen at the time, and the block's state."""
+    def _motion(self, pictures: list[Tensor], features: list[Tensor], at: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Motion f32[n 2 h/2 w/2] in pixels, from the first to the second frame of what is seen at the time; the block's state;
+        and in training the blends."""
+        with torch.no_grad():
+            luma = (pictures[0] * pictures[0].new_tensor(_LUMA)[:, None, None]).sum(dim=2, keepdim=True)
+            measured = flow_between(luma[:, 0], luma[:, 1], at)
         n, _, _, h, w = features[-1].shape
-        motion = features[-1].new_zeros(n, 2, h, w)
+        change = features[-1].new_zeros(n, 2, h, w)
         hidden = features[-1].new_zeros(n, self.config.motion_width, h, w)
         blends: list[Tensor] = []
-        for frames, level in zip(reversed(pyramid), reversed(features), strict=True):
-            if level.shape[-2:] != motion.shape[-2:]:
-                motion, hidden = 2 * _doubled(motion), _doubled(hidden)
-            motion, hidden = self.motion(level, motion, hidden, at)
+        for level in reversed(range(_LEVELS)):
+            if level < _LEVELS - 1:
+                change, hidden = 2 * _doubled(change), _doubled(hidden)
+            coarse = F.avg_pool2d(measured, 2 ** (level + 1)) / (_STRIDE * 2**level)  # in cells of the level
+            step, hidden = self.motion(features[level], coarse + change, hidden, at)
+            change = change + step
             if self.training:
-                full = _STRIDE * F.interpolate(motion, scale_factor=_STRIDE, mode="bilinear", align_corners=False)
-                blends.insert(0, _blended(frames, full, at))
-        return motion, hidden, blends
+                blends.insert(0, _blended(pictures[level], _full(measured, change, level), at))
+        return measured + _STRIDE * _doubled(change), hidden, blends
 
     def _synthesized(self, frames: Tensor, features: Tensor, motion: Tensor, hidden: Tensor, at: Tensor) -> Tensor:
-        before, after = (warp(features[:, i], way) for i, way in enumerate(_ways(motion, at)))
-        seen = self.attention(before, after, hidden, at)
-        full = _STRIDE * F.interpolate(motion, scale_factor=_STRIDE, mode="bilinear", align_corners=False)
-        first, second = (warp(frames[:, i], way) for i, way in enumerate(_ways(full, at)))
+        cells = F.avg_pool2d(motion, 2) / _STRIDE
+        before, after = (warp(features[:, i], way) for i, way in enumerate(_ways(cells, at)))
+        seen = self.attention(before, after, at)
+        first, second = (warp(frames[:, i], way) for i, way in enumerate(_ways(_doubled(motion), at)))
         drawn: Tensor = self.synthesis(first, second, seen, hidden, at)
         return drawn
 
@@ -138,7 +135,7 @@ class _Motion(nn.Module):
         cost = F.leaky_relu(_cost_volume(before, after, self.reach), _SLOPE)
         time = at.expand(-1, -1, *motion.shape[-2:])
         hidden = self.look(torch.cat([cost, before, after, hidden, motion / 8, time], dim=1))
-        return motion + self.change(hidden), hidden
+        return self.change(hidden), hidden
 
 
 class _AlignedAttention(nn.Module):
@@ -152,7 +149,7 @@ class _AlignedAttention(nn.Module):
         self.value = nn.Conv2d(width, width, 3, 1, 1)
         self.score = nn.Conv2d(2 * width // heads, 1, 3, 1, 1)
 
-    def forward(self, before: Tensor, after: Tensor, hidden: Tensor, at: Tensor) -> Tensor:
+    def forward(self, before: Tensor, after: Tensor, at: Tensor) -> Tensor:
         time = at.expand(-1, -1, *before.shape[-2:])
         query = self.query(torch.cat([before, after, time], dim=1)).unflatten(1, (self.heads, -1))
         scores, values = [], []
@@ -201,6 +198,12 @@ def _prior(at: Tensor) -> Tensor:
 def _ways(motion: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
     """Where what is seen at the time was in the first frame and is in the second one, as displacements."""
     return -at * motion, (1 - at) * motion
+
+
+def _full(measured: Tensor, change: Tensor, level: int) -> Tensor:
+    """The motion at a level's own size, in its pixels, of what was measured and its change in cells."""
+    measured = _doubled(measured) if level == 0 else F.avg_pool2d(measured, 2 ** (level - 1))
+    return measured / 2**level + _STRIDE * F.interpolate(change, scale_factor=_STRIDE, mode="bilinear", align_corners=False)
 
 
 def _blended(frames: Tensor, motion: Tensor, at: Tensor) -> Tensor:

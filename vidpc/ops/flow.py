@@ -18,6 +18,11 @@ _WINDOW = 5  # side of the neighbourhood that moves as one, in pixels of a level
 _LARGEST_STEP = 1.0  # of an iteration, in pixels of a level: larger ones come from the coarser levels or are mistakes
 _FLOOR = 0.02  # of the gradients' second moments, on values of deviation 1: below it there is nothing to follow
 _FLAT = 0.02  # of the local deviation of luma in 0..1: below it a place is flat
+_BETWEEN_COARSEST = 4  # pixels of the short side of the pyramid's top, at least, where motion may be large
+_BETWEEN_ITERATIONS = 5
+_BETWEEN_WINDOW = 7
+_BETWEEN_STEP = 2.0  # the largest of an iteration, in pixels of a level
+_BETWEEN_ERROR = 0.5  # that counts half, on luma of deviation 1: things that move differently meet in a window
 
 
 def optical_flow(luma: Tensor) -> Tensor:
@@ -38,6 +43,52 @@ def optical_flow(luma: Tensor) -> Tensor:
     return found
 
 
+def flow_between(first: Tensor, second: Tensor, at: Tensor) -> Tensor:
+    """Where what is seen at a time goes from the first to the second picture: f32[n 2 h/2 w/2] of luma f32[n 1 h w] in 0..1.
+
+    ``at`` f32[n 1 1 1] is the time: 0 at the first picture, 1 at the second. What is seen at a place then was at minus ``at``
+    times the flow there in the first picture, and is at (1 - ``at``) times the flow in the second one (bilateral motion:
+    B.-T. Choi and others, 2000). Displacements are (x, y) in pixels of the given pictures, whose sides are even.
+    """
+    levels = []
+    while True:
+        first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
+        levels.append((normalized(first), normalized(second)))
+        if min(first.shape[-2:]) < 2 * _BETWEEN_COARSEST:
+            break
+        odd = (0, first.shape[-1] % 2, 0, first.shape[-2] % 2)
+        first, second = (F.pad(x, odd, mode="replicate") for x in (first, second))
+    flow = first.new_zeros(len(first), 2, *levels[-1][0].shape[-2:])
+    for one, other in reversed(levels):
+        h, w = one.shape[-2:]
+        if flow.shape[-2:] != (h, w):
+            flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)[..., :h, :w]
+        flow = _refine_between(one, other, flow, at)
+    return 2 * flow  # the finest level has half of the pictures' size
+
+
+def _refine_between(first: Tensor, second: Tensor, flow: Tensor, at: Tensor) -> Tensor:
+    """``flow`` improved by Gauss-Newton steps of every neighbourhood, seen from the time between."""
+    before, after = (torch.cat([picture, *_gradient(picture)], dim=1) for picture in (first, second))
+    for _ in range(_BETWEEN_ITERATIONS):
+        one, other = warp(before, -at * flow), warp(after, (1 - at) * flow)
+        error = other[:, :1] - one[:, :1]
+        dx, dy = ((1 - at) * other[:, 1:] + at * one[:, 1:]).split(1, dim=1)
+        weight = 1 / (1 + (error / _BETWEEN_ERROR) ** 2)
+        moments = _smooth(weight * torch.cat([dx * dx, dy * dy, dx * dy, dx * error, dy * error], dim=1), _BETWEEN_WINDOW)
+        xx, yy, xy, ex, ey = moments.split(1, dim=1)
+        xx, yy = xx + _FLOOR, yy + _FLOOR
+        step = torch.cat([yy * ex - xy * ey, xx * ey - xy * ex], dim=1) / (xx * yy - xy * xy)
+        flow = flow - step.clamp(-_BETWEEN_STEP, _BETWEEN_STEP)
+    return _smooth(flow, 5)
+
+
+def _gradient(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Central differences of f32[n 1 h w] along x and y; the border repeats."""
+    padded = F.pad(picture, (1, 1, 1, 1), mode="replicate")
+    return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+
+
 def _pyramid(frames: Tensor) -> list[Tensor]:
     """Locally normalised pictures, the finest first."""
     levels = []
@@ -56,9 +107,7 @@ def normalized(frames: Tensor) -> Tensor:
 
 def _refine(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
     """``flow`` f32[n 2 h w] improved by a few Gauss-Newton steps of every neighbourhood."""
-    padded = F.pad(first, (1, 1, 1, 1), mode="replicate")
-    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
-    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    dx, dy = _gradient(first)
     gradients = torch.cat([dx, dy], dim=1)
     xx, yy, xy = _smooth(torch.cat([dx * dx, dy * dy, dx * dy], dim=1), _WINDOW).split(1, dim=1)
     xx, yy = xx + _FLOOR, yy + _FLOOR
