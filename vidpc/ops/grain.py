@@ -18,11 +18,13 @@ LUMA = (0.299, 0.587, 0.114)
 
 def strength(picture: Tensor, place: Tensor) -> float:
     """The deviation of the grain of f32[3 h w] where ``place`` bool[h w] is set, up to ``MOST``; 0 where that is too small."""
+    if min(place.shape) < _SIDE + 2:
+        return 0.0
     luma = torch.einsum("chw,c->hw", picture, picture.new_tensor(LUMA))[None, None]
     left = F.conv2d(luma, luma.new_tensor(_KERNEL)[None, None] / 6)
     squares = F.avg_pool2d(left * left, _SIDE, 1)
     inside = F.avg_pool2d(place[None, None].float(), _SIDE + 2, 1) > 0.999  # squares that see the place alone
-    values = squares[inside] if squares.numel() else squares.flatten()
+    values = squares[inside]
     if not len(values):
         return 0.0
     return min(MOST, float(values.kthvalue(1 + int(_CALM * (len(values) - 1))).values.sqrt()) / _CALM_BIAS)
