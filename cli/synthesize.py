@@ -68,7 +68,7 @@ Examples:
 @click.option("--extrapolate", type=click.IntRange(1, 10_000), help="So many new frames after the last one.")
 @model_options
 @click.option(
-    "--cut-threshold", type=float, metavar="SCORE", help="Least score of a cut, 0.42 by default; 0: none is looked for."
+    "--cut-threshold", type=float, metavar="SCORE", help="Least score of a cut, 0.38 by default; 0: none is looked for."
 )
 @choice_option("--repeats", REPEAT_RULES, help="Frames that repeat the one before: keep them, or draw new ones over them.")
 @click.option("--tile", type=int, metavar="PIXELS", help="Draw larger frames in tiles of this side; less takes less memory.")

@@ -194,8 +194,8 @@ class SynthesizeConfig:
 
     weights: str  # an entry of the registry, or a path
     tile: int = 0  # side of the squares that larger frames are drawn in, in pixels; 0: as the weights ask for
-    overlap: int = 64  # pixels that neighbouring squares share; a seam fades over them
-    cut_threshold: float = 0.42  # a step from frame to frame with at least this score begins another shot; 0: none does
+    overlap: int = 64  # pixels that neighbouring squares share; a seam fades over half of them
+    cut_threshold: float = 0.38  # a step from frame to frame with at least this score begins another shot; 0: none does
     repeats: str = "keep"  # one of REPEAT_RULES: what becomes of a frame that repeats the one before
 
     def __post_init__(self) -> None:

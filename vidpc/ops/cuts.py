@@ -2,8 +2,8 @@
 
 A cut shows what no movement of blocks explains, in colours that were not there before. So the score of a step from one frame to
 the next is what is left after a search for the blocks of the second picture in the first, over what is left in the steps around
-it, times the distance of their colours. On 48 clips with 8 cuts in 5414 steps, and on each of the 2256 ways to put one clip
-after another, scores from 0.37 to 0.49 tell 0.999 of the cuts and nothing else.
+it, times how much more the colours change than they do there. On 48 clips with 8 cuts in 5414 steps, and on each of the 2256
+ways to put one clip after another, every threshold from 0.32 to 0.46 tells 0.999 of the cuts and nothing else.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ U8 = npt.NDArray[np.uint8]
 
 WIDTH, HEIGHT = 96, 54  # of the small pictures
 BEFORE, AFTER = 4, 2  # steps around one that say how much usually is left
-THRESHOLD = 0.42
+THRESHOLD = 0.38
 _REACH = 6  # cells that a block may have moved, each way: an eighth of the width
 _CELL = 2  # pixels of a small picture to the side of a cell
 _BLOCK_H, _BLOCK_W = 9, 8  # cells
@@ -66,9 +66,9 @@ def step(before: Glance, after: Glance) -> Step:
 
 def score(one: Step, around: Sequence[Step]) -> float:
     """How much like a cut a step is, next to the steps ``around`` it; at ``THRESHOLD`` it is one."""
-    moving = [other.left for other in around if other.left > _STILL]
-    usual = float(np.median(moving)) if moving else 0.0
-    return one.left / (usual + _LEFT_OFFSET) * (one.colours + _COLOUR_OFFSET)
+    moving = [(other.left, other.colours) for other in around if other.left > _STILL] or [(0.0, 0.0)]
+    usual_left, usual_colours = np.median(moving, axis=0).tolist()
+    return float(one.left / (usual_left + _LEFT_OFFSET) * (max(0.0, one.colours - usual_colours) + _COLOUR_OFFSET))
 
 
 def repeats(before: Glance, after: Glance) -> bool:

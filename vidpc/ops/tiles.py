@@ -31,8 +31,8 @@ class Tiling:
 def tiled(draw: Callable[[slice, slice], Tensor], *, height: int, width: int, tiling: Tiling) -> Tensor:
     """f32[… height width] put together from what ``draw(rows, columns)`` gives, f32[… rows columns].
 
-    Along a seam the one tile fades out while the other fades in, over ``tiling.overlap`` pixels. A picture of one tile is what
-    ``draw`` gives.
+    Along a seam the one tile fades out while the other fades in, over half of what they share at least: what lies nearer to
+    the rim of a tile, where it lacks surroundings, is not used. A picture of one tile is what ``draw`` gives.
     """
     rows, columns = list(_shares(height, tiling)), list(_shares(width, tiling))
     if len(rows) == len(columns) == 1:
@@ -57,12 +57,12 @@ def _shares(length: int, tiling: Tiling) -> Iterator[tuple[slice, Tensor]]:
         middles = torch.arange(start, start + side) + 0.5
         share = torch.ones(side)
         if k > 0:
-            share = share * _rise(middles, seams[k - 1], tiling.overlap)
+            share = share * _rise(middles, seams[k - 1], tiling.overlap / 2)
         if k < len(seams):
-            share = share * (1 - _rise(middles, seams[k], tiling.overlap))
+            share = share * (1 - _rise(middles, seams[k], tiling.overlap / 2))
         yield slice(start, start + side), share
 
 
-def _rise(middles: Tensor, seam: float, width: int) -> Tensor:
+def _rise(middles: Tensor, seam: float, width: float) -> Tensor:
     """From 0 to 1 around the seam."""
     return ((middles - seam) / width + 0.5).clamp(0, 1)
