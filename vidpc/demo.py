@@ -10,7 +10,7 @@ import numpy as np
 from vidpc.errors import OutputError
 from vidpc.media.raycast import open_scene
 from vidpc.media.sound_file import write_sound
-from vidpc.media.video_writer import VideoWriter
+from vidpc.media.video_writer import open_video
 from vidpc.outputs.sink import writing
 from vidpc.outputs.tracks import open_tracks
 from vidpc.synthetic.rooms import LABELS, RoomOptions, make_room
@@ -63,7 +63,7 @@ def _write_clip(street: Street, folder: Path, *, seed: int, frames: int, on_prog
         write_sound(sound, street_sound(street, seconds=frames / RATE_FPS, rate_hz=SOUND_HZ, seed=seed), rate_hz=SOUND_HZ)
         with (
             open_tracks(folder / TRACKS, header=TrackHeader(str(folder / VIDEO), info, model), overwrite=True) as tracks,
-            VideoWriter(folder / VIDEO, info, copy_from=sound, overwrite=True) as video,
+            open_video(folder / VIDEO, info, copy_from=sound, overwrite=True) as video,
         ):
             for index in range(frames):
                 time_s = Fraction(index, RATE_FPS)

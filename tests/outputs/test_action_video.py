@@ -163,7 +163,7 @@ def test_a_source_that_went_away_leaves_nothing(tmp_path, timeline):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_leaves_nothing(tmp_path, timeline):
+def test_an_interrupt_leaves_the_beginning_under_a_name_that_says_so(tmp_path, timeline):
     source = write_video(tmp_path / "in.mp4")
 
     def stop(count):
@@ -171,7 +171,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, timeline):
 
     with pytest.raises(KeyboardInterrupt):
         render_actions(tmp_path / "out.mp4", Source(str(source)), timeline, reading=ReadOptions(), on_frame=stop)
-    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.partial.mp4"]
 
 
 def test_what_cannot_be_read_twice_is_refused_before_any_work(tmp_path):
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_twice_is_refused_before_any_work(tmp_path):
             check_render("out.mp4", source)
     with pytest.raises(OutputError, match="a camera cannot be read a second time"):
         check_render("out.mp4", Source("rtsp://camera/1", "url"))
-    with pytest.raises(OutputError, match=r"out\.avi: expected a name that ends in \.m4v, \.mkv, \.mov, \.mp4"):
-        check_render("out.avi", Source("in.mp4"))
+    with pytest.raises(OutputError, match=r"out\.gif: expected a name that ends in \.avi, \.m4v, \.mkv, \.mov, \.mp4, \.webm"):
+        check_render("out.gif", Source("in.mp4"))
     check_render("out.MP4", Source("in.mp4"))
     check_render("out.mp4", Source("frames", "images"))

@@ -125,17 +125,28 @@ def _url(source: Source, options: ReadOptions, limits: dict[str, str]) -> tuple[
 
 def video_stream(container: InputContainer, name: str, options: ReadOptions) -> tuple[VideoStream, list[str]]:
     """The video stream to read, ready to decode, and warnings. Cover pictures do not count."""
-    streams = [stream for stream in container.streams.video if not stream.disposition & _NOT_A_PICTURE]
-    if not streams:
+    streams = _pictures(container)
+    chosen = main_video(container)
+    if chosen is None:
         held = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         cover = " (a cover picture only)" if container.streams.video else ""
         raise OpenError(f"cannot read {shown(name)}: no video stream{cover}, it holds {held}")
-    chosen = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     if chosen.codec_context is None:
         raise OpenError(f"cannot read {shown(name)}: no decoder for its video")
     _limit(chosen, name, options)
     warnings = [f"{len(streams)} video streams: number {chosen.index} is read"] if len(streams) > 1 else []
     return chosen, warnings
+
+
+def main_video(container: InputContainer) -> VideoStream | None:
+    """The video stream that is read: the default one, else the first; None where there is none."""
+    streams = _pictures(container)
+    return next((stream for stream in streams if stream.disposition & Disposition.default), next(iter(streams), None))
+
+
+def _pictures(container: InputContainer) -> list[VideoStream]:
+    """Video streams that are no cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & _NOT_A_PICTURE]
 
 
 def is_countable(stream: VideoStream) -> bool:

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from vidpc.media.colour import Colour, ColourTags, choose
 from vidpc.media.exif import orientation_of_jpeg
 from vidpc.media.orientation import Orientation, from_display_matrix, is_sane_aspect, square_pixels
-from vidpc.types import AudioInfo, VideoInfo
+from vidpc.types import AudioInfo, ColourCodes, VideoInfo
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _LONGEST_S = 10 * 365 * 86400  # a longer claim is a damaged header
@@ -29,6 +29,8 @@ class View:
     orientation: Orientation
     width: int
     height: int
+    codes: ColourCodes
+    is_interlaced: bool
 
 
 def colour_of(frame: VideoFrame) -> Colour:
@@ -71,7 +73,9 @@ def view_of(frame: VideoFrame, coded: bytes, aspect: Fraction | None) -> tuple[V
     width, height = orientation.size(*square_pixels(frame.width, frame.height, aspect or Fraction(1)))
     if frame.interlaced_frame:
         warnings.append("the video is interlaced: fields are shown together, not deinterlaced")
-    return View(colour, orientation, width, height), [*colour.warnings, *warnings]
+    codes = ColourCodes(frame.color_primaries, frame.color_trc, frame.colorspace)
+    view = View(colour, orientation, width, height, codes, frame.interlaced_frame)
+    return view, [*colour.warnings, *warnings]
 
 
 def describe(
@@ -102,6 +106,8 @@ def describe(
         audio=audio_of(container),
         warnings=tuple(warnings),
         time_base=stream.time_base or Fraction(1, 90000),
+        colour_codes=view.codes,
+        is_interlaced=view.is_interlaced,
     )
 
 

@@ -13,6 +13,7 @@ from vidpc.types import U8, U16
 Pixels = TypeVar("Pixels", U8, U16)
 
 _EXACT_WITHIN_DEG = 1.0
+_ONE = 1 << 16  # in the matrix, which holds 16.16 fixed point
 _SANE_ASPECT = 16
 
 
@@ -36,6 +37,19 @@ class Orientation:
         """The coded picture [h w c] as it is displayed."""
         turned = np.rot90(picture, -(self.rotation_deg // 90))
         return np.ascontiguousarray(turned[:, ::-1] if self.mirrored else turned)
+
+    def undo(self, picture: Pixels) -> Pixels:
+        """The displayed picture [h w c] as it is coded."""
+        plain = picture[:, ::-1] if self.mirrored else picture
+        return np.ascontiguousarray(np.rot90(plain, self.rotation_deg // 90))
+
+    @property
+    def display_matrix(self) -> tuple[int, ...]:
+        """The 3x3 display matrix in FFmpeg's layout: see ``from_display_matrix``."""
+        quarters = self.rotation_deg // 90
+        a, b = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters]
+        flip = -1 if self.mirrored else 1
+        return (flip * a * _ONE, b * _ONE, 0, -flip * b * _ONE, a * _ONE, 0, 0, 0, 1 << 30)
 
 
 def from_display_matrix(matrix: Sequence[int]) -> Orientation | None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 
 import numpy as np
 from av import VideoFrame
@@ -101,6 +102,28 @@ class Picture:
             return None
         colour, turn = self._colour, self._orientation
         return Planes(y, u, v, colour.matrix, colour.full_range, turn.rotation_deg, turn.mirrored)
+
+    @property
+    def frame(self) -> VideoFrame:
+        """The picture as it was coded, with the colours that are used in its tags."""
+        return self._frame
+
+    @property
+    def duration_s(self) -> Fraction | None:
+        """How long the source shows it, None where it does not say."""
+        if not self._frame.duration or self._frame.time_base is None:
+            return None
+        return self._frame.duration * self._frame.time_base
+
+    @property
+    def colour(self) -> Colour:
+        """Which conversion gives its RGB."""
+        return self._colour
+
+    @property
+    def orientation(self) -> Orientation:
+        """How it is turned to be displayed."""
+        return self._orientation
 
     @property
     def nbytes(self) -> int:

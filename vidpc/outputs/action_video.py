@@ -11,7 +11,9 @@ from pathlib import Path
 from vidpc.errors import OutputError, SourceError
 from vidpc.media.read import open_source
 from vidpc.media.sources import Source, shown
-from vidpc.media.video_writer import FORMATS, VideoWriter
+from vidpc.media.target import is_folder
+from vidpc.media.video_codecs import container_of
+from vidpc.media.video_writer import open_video
 from vidpc.outputs import canvas
 from vidpc.outputs.sink import refuse_existing
 from vidpc.outputs.timeline import Timeline
@@ -73,8 +75,8 @@ class _Layout:
 
 def check_render(target: str | Path, source: Source) -> None:
     """Raises ``OutputError``, before any work, where no video can be made of this source under this name."""
-    if Path(target).suffix.lower() not in FORMATS:
-        raise OutputError(f"cannot write {shown(target)}: expected a name that ends in {', '.join(sorted(FORMATS))}")
+    if not is_folder(target):
+        container_of(target)
     if source.kind == "pipe" or (source.kind == "file" and _is_no_plain_file(source.name)):
         raise OutputError(
             f"cannot write {shown(target)}: its source {shown(source.name)} is a pipe, which cannot be read a second time to "
@@ -111,11 +113,11 @@ def render_actions(
     try:
         with open_source(source, replace(reading, stride=1, rate_fps=None)) as video:
             sound = source.name if source.kind == "file" else None
-            writer = VideoWriter(
+            opened = open_video(
                 target, video.info, copy_from=sound, start_s=reading.start_s, end_s=reading.end_s, overwrite=overwrite
             )
             count = 0
-            with writer:
+            with opened as writer:
                 for count, frame in enumerate(video.frames(), 1):
                     window = timeline.at(frame.time_s)
                     readings = () if window is None else readings_of(timeline, window)

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from vidpc.media.video_writer import VideoWriter
+from vidpc.media.video_writer import VideoSink, open_video
 from vidpc.outputs import canvas
 from vidpc.types import F64, U8, FrameTracks, VideoInfo
 
@@ -98,25 +98,28 @@ class TrackVideo:
         end_s: Fraction | None = None,
         overwrite: bool = False,
     ) -> None:
-        self._writer = VideoWriter(path, info, copy_from=copy_from, start_s=start_s, end_s=end_s, overwrite=overwrite)
+        self._opened = open_video(path, info, copy_from=copy_from, start_s=start_s, end_s=end_s, overwrite=overwrite)
         self._labels = tuple(labels)
         self._style = style_for(info.width, info.height)
         self._trails: Trails = {}
         self._stack = ExitStack()
+        self._sink: VideoSink | None = None
 
     @property
     def warnings(self) -> Sequence[str]:
         """What of the source could not be kept."""
-        return self._writer.warnings
+        return () if self._sink is None else self._sink.warnings
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self._writer)
+        self._sink = self._stack.enter_context(self._opened)
         return self
 
     def write(self, rgb: U8, tracks: FrameTracks) -> None:
         """Append a frame u8[h w 3] with its tracks, shown from ``tracks.time_s`` on."""
         self._trails = extend(self._trails, tracks)
-        self._writer.write(draw(rgb, tracks, self._trails, self._labels, self._style), tracks.time_s)
+        if self._sink is None:
+            raise RuntimeError("TrackVideo.write outside its with block")
+        self._sink.write(draw(rgb, tracks, self._trails, self._labels, self._style), tracks.time_s)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.__exit__(kind, error, trace)
