@@ -55,9 +55,10 @@ def test_large_pictures_are_taken_apart_as_exactly():
 @pytest.mark.parametrize("size", [(5, 7), (17, 23), (30, 40), (1, 1), (4, 23)])
 def test_a_small_mask_keeps_whatever_is_set(size):
     mask = np.random.default_rng(0).random((17, 23)) < 0.04
-    expected = [
-        [mask[i * 17 // size[0] : math.ceil((i + 1) * 17 / size[0]), j * 23 // size[1] : math.ceil((j + 1) * 23 / size[1])].any()
-         for j in range(size[1])]
-        for i in range(size[0])
-    ]  # fmt: skip
+
+    def part(i, length, of):
+        """The rows or columns under a pixel, those that it only touches included."""
+        return slice(i * of // length, math.ceil((i + 1) * of / length))
+
+    expected = [[mask[part(i, size[0], 17), part(j, size[1], 23)].any() for j in range(size[1])] for i in range(size[0])]
     assert np.array_equal(shrunk(mask, height=size[0], width=size[1]), expected)

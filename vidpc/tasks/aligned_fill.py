@@ -216,7 +216,8 @@ class _Memory:
             most = 1 + max(len(row.references) for row in some)
             columns = [self._aligned(row, most) for row in some]
             batch = map(torch.cat, zip(*columns, strict=True))
-            yield from zip(*self._filler.call(self._filler.model.fill, *batch), strict=True)
+            for row, weights, painted in zip(some, *self._filler.call(self._filler.model.fill, *batch), strict=True):
+                yield weights[: 1 + len(row.references)], painted
 
     def _aligned(self, row: _Row, most: int) -> tuple[Tensor, Tensor, Tensor]:
         """Features f32[1 k c h w], visibility f32[1 k 1 h w] and offsets f32[1 k] of a row, filled up to ``most`` frames that
