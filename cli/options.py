@@ -5,6 +5,7 @@ Each decorator adds keyword arguments of the same name to the command:
     device_options   device, precision, batch (None stands for auto)
     source_options   start, end, fps, stride, input_fps, strict, allow_url: span_options, thinning and reading_options
     output_options   overwrite, skip_existing
+    video_options    codec, crf, pix_fmt, lossless: ``video_format`` makes one value of them
     model_options    model, preset, settings (a dict of what --set gave)
     progress_option  progress
     verbose_option   nothing: it turns the logging up
@@ -16,13 +17,16 @@ import logging
 import re
 import tomllib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vidpc.errors import unknown_name
+
+if TYPE_CHECKING:
+    from vidpc.types import VideoFormat
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -179,6 +183,29 @@ output_options = together(
     click.option("--overwrite", is_flag=True, is_eager=True, help="Replace outputs that exist."),
     click.option("--skip-existing", is_flag=True, callback=_exclude_both, help="Leave out inputs whose output exists."),
 )
+
+video_options = together(
+    click.option(
+        "--codec",
+        metavar="NAME",
+        default="auto",
+        show_default=True,
+        help="h264, hevc, vp9, av1, ffv1, prores or mjpeg; auto: what fits the file's suffix and the depth of its source.",
+    ),
+    click.option("--crf", type=float, metavar="N", help="Quality on the codec's own scale: lower is better and larger."),
+    click.option(
+        "--pix-fmt", metavar="NAME", default="auto", show_default=True, help="Pixels as FFmpeg names them, as in yuv420p10le."
+    ),
+    click.option("--lossless", is_flag=True, help="Keep every sample: ffv1 in .mkv and .avi, lossless H.264 in .mp4 and .mov."),
+)
+
+
+def video_format(given: Mapping[str, Any]) -> "VideoFormat":
+    """What ``video_options`` gave. Raises PresetError."""
+    from vidpc.types import VideoFormat  # brings NumPy: not for --help
+
+    return VideoFormat(given["codec"], given["crf"], given["pix_fmt"], given["lossless"])
+
 
 model_options = together(
     click.option(
