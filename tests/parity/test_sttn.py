@@ -55,7 +55,7 @@ def assert_equal(ours):
 def test_the_published_network_gives_the_published_numbers(model):
     case, ours = META["cases"]["network"], {}
     frames, hole = torch.from_numpy(fill.make(case["frames"])), torch.from_numpy(holes(case))[:, None]
-    model.blocks[0].register_forward_hook(lambda *call: ours.update(block0=call[2][0]))
+    model.blocks[0].register_forward_hook(lambda *call: ours.update(block0=call[2][0].movedim(-1, 1)))
     ours["encoder"] = model.encode(frames.masked_fill(hole, 0))
     ours["infer"] = model.infer(ours["encoder"][None], hole[None].float())[0]
     ours["prediction"] = model.decode(ours["infer"][: case["neighbours"]]).tanh()

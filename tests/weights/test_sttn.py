@@ -35,7 +35,7 @@ def test_queries_keys_and_values_become_one_in_this_order(tmp_path):
     tensors, _ = sttn.convert(state, owner="x")
     parts = [state[f"transformer.1.attention.{part}_embedding.bias"] for part in ("query", "key", "value")]
     assert tensors["blocks.1.attention.qkv.bias"].equal(torch.cat(parts))
-    assert tensors["blocks.1.attention.qkv.weight"].shape == (24, 8, 1, 1)
+    assert tensors["blocks.1.attention.qkv.weight"].shape == (24, 8)
 
 
 @pytest.mark.parametrize(

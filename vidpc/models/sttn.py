@@ -12,12 +12,20 @@ What differs from the paper is as in the released network: the attention does no
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from vidpc.ops import winograd
+
+Part = tuple[slice, slice]  # rows and columns
+
+_WHOLE: Part = (slice(None), slice(None))
+_MIXED_AROUND = 4  # features to every side that the convolutions of a block see: 1, then 2 (dilated), then 1
+_DECODED_AROUND = 3  # the same for the decoder
 _MOSTLY = 0.5  # of a patch that is hole: it is no key (section 3.2 of the paper)
 
 
@@ -44,28 +52,21 @@ class PatchAttention(nn.Module):
     def __init__(self, config: STTNConfig) -> None:
         super().__init__()
         self.patches = config.patches
-        self.qkv = nn.Conv2d(config.channels, 3 * config.channels, 1)
+        self.qkv = nn.Linear(config.channels, 3 * config.channels)
         self.out = nn.Conv2d(config.channels, config.channels, 3, padding=1)
 
-    def forward(self, x: Tensor, visible: Sequence[Tensor] | None) -> Tensor:
-        """What the first frames of every window take from all of them, f32[b t c h w] of ``x``; ``visible``: see _visible."""
-        b = len(x)
-        q, k, v = rearrange(self.qkv(x.flatten(0, 1)), "(b t) (n m c) h w -> n m b t c h w", b=b, n=3, m=len(self.patches))
-        attended = [
-            self._head(q[i], k[i], v[i], patch, None if visible is None else visible[i]) for i, patch in enumerate(self.patches)
-        ]
-        y = torch.cat(attended, dim=2).flatten(0, 1)
-        return F.leaky_relu(self.out(y), 0.2).unflatten(0, (b, -1))
+    def forward(self, x: Tensor, visible: Sequence[Tensor] | None, asking: int) -> Tensor:
+        """What the first ``asking`` frames of every window take from all of them, f32[b asking h w c] of ``x`` f32[b t h w c].
 
-    def _head(self, q: Tensor, k: Tensor, v: Tensor, patch: tuple[int, int], visible: Tensor | None) -> Tensor:
-        """f32[b t c h w] of one head; its queries, keys and values have the same shape."""
-        width, height = patch
-        sides = {"x": width, "y": height}
-        cut = "b t c (i y) (j x) -> b (t i j) (y x c)"
-        q_cut, k_cut, v_cut = (rearrange(part, cut, **sides) for part in (q, k, v))  # f32[b n d], d = y * x * c
-        gathered = F.scaled_dot_product_attention(q_cut, k_cut, v_cut, attn_mask=visible)  # scaled by the root of d
-        whole = "b (t i j) (y x c) -> b t c (i y) (j x)"
-        return rearrange(gathered, whole, t=q.shape[1], i=q.shape[3] // height, j=q.shape[4] // width, **sides)
+        ``visible``: see _visible. The convolution ``out`` is still to come.
+        """
+        split = (3, len(self.patches), -1)
+        weight, bias = self.qkv.weight.unflatten(0, split), self.qkv.bias.unflatten(0, split)
+        heads = [
+            _attended(x, asking, patch, weight[:, i], bias[:, i], None if visible is None else visible[i])
+            for i, patch in enumerate(self.patches)
+        ]
+        return torch.cat(heads, dim=-1)
 
 
 class Block(nn.Module):
@@ -77,11 +78,12 @@ class Block(nn.Module):
         self.enter = nn.Conv2d(config.channels, config.channels, 3, padding=2, dilation=2)
         self.leave = nn.Conv2d(config.channels, config.channels, 3, padding=1)
 
-    def forward(self, x: Tensor, visible: Sequence[Tensor] | None) -> Tensor:
-        x = x + self.attention(x, visible)
-        y = x.flatten(0, 1)
-        y = F.leaky_relu(self.leave(F.leaky_relu(self.enter(y), 0.2)), 0.2)
-        return x + y.unflatten(0, x.shape[:2])
+    def forward(self, x: Tensor, visible: Sequence[Tensor] | None, painted: int, part: Part) -> Tensor:
+        """f32[b painted h w c] of ``x`` f32[b t h w c]: a part of the first frames of every window."""
+        attended = self.attention(x, visible, painted)[:, :, *part].flatten(0, 1)
+        y = x[:, :painted, *part].flatten(0, 1) + _active(self.attention.out, attended)
+        y = y + _active(self.leave, _active(self.enter, y))
+        return y.unflatten(0, (len(x), painted))
 
 
 class Encoder(nn.Module):
@@ -101,7 +103,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
+            x = _active(layer, x)
         return x
 
 
@@ -120,10 +122,15 @@ class Decoder(nn.Module):
             ]
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, corner: tuple[int, int], size: tuple[int, int]) -> Tensor:
+        """f32[n 4h 4w 3] of ``x`` f32[n h w c], a part of a whole of ``size`` from ``corner`` on.
+
+        Where the part ends inside the whole, its rim is not as in the whole.
+        """
         first, second, third, last = self.layers
-        x = F.leaky_relu(second(F.leaky_relu(first(_doubled(x)), 0.2)), 0.2)
-        return last(F.leaky_relu(third(_doubled(x)), 0.2))
+        x = _active(second, _active(first, _doubled(x, corner, size)))
+        corner, size = (2 * corner[0], 2 * corner[1]), (2 * size[0], 2 * size[1])
+        return _convolved(last, _active(third, _doubled(x, corner, size)))
 
 
 class STTN(nn.Module):
@@ -138,28 +145,60 @@ class STTN(nn.Module):
 
     def encode(self, frames: Tensor) -> Tensor:
         """Features f32[n c h/4 w/4] of ``frames`` f32[n 3 h w] in -1..1, whose holes are 0."""
-        return self.encoder(frames)
+        return self.encoder(frames.movedim(1, -1)).movedim(-1, 1)
 
     def infer(self, features: Tensor, holes: Tensor | None = None) -> Tensor:
         """Features f32[b t c h w] of windows, with the holes filled, of ``features`` of the same shape.
 
         ``holes`` f32[b t 1 4h 4w] is 1 where a frame is to be filled; only a network that ``masks_attention`` looks at it.
         """
-        visible = None
-        if self.config.masks_attention and holes is not None:
-            visible = [_visible(holes, patch) for patch in self.config.patches]
+        x, visible = features.movedim(2, -1), self._visible(holes)
         for block in self.blocks:
-            features = block(features, visible)
-        return features
+            x = block(x, visible, x.shape[1], _WHOLE)
+        return x.movedim(-1, 2)
 
     def decode(self, features: Tensor) -> Tensor:
         """Frames f32[n 3 h w] of ``features`` f32[n c h/4 w/4]; their hyperbolic tangent is in -1..1."""
-        return self.decoder(features)
+        return self.decoder(features.movedim(1, -1), (0, 0), features.shape[2:]).movedim(-1, 1)
 
     def paint(self, features: Tensor, holes: Tensor, painted: int, rows: slice, columns: slice) -> Tensor:
-        """A part of the first ``painted`` frames of every window, f32[b painted 3 h w], as ``decode`` makes them."""
-        filled = self.infer(features, holes)[:, :painted]
-        return self.decode(filled.flatten(0, 1))[..., rows, columns].unflatten(0, filled.shape[:2])
+        """``decode`` of ``infer``: some rows and columns of the first frames of every window, f32[b painted 3 h w].
+
+        Nothing is computed that they do not depend on.
+        """
+        x, visible, size = features.movedim(2, -1), self._visible(holes), features.shape[3:]
+        for block in self.blocks[:-1]:
+            x = block(x, visible, x.shape[1], _WHOLE)
+        down, across = (_reach(wanted, length) for wanted, length in zip((rows, columns), size, strict=True))
+        x = self.blocks[-1](x, visible, painted, (down.mixed, across.mixed)).flatten(0, 1)
+        x = self.decoder(x[:, down.decoded, across.decoded], (down.first, across.first), size)
+        return x[:, down.shown, across.shown].unflatten(0, (len(features), painted)).movedim(-1, 2)
+
+    def _visible(self, holes: Tensor | None) -> list[Tensor] | None:
+        if holes is None or not self.config.masks_attention:
+            return None
+        return [_visible(holes, patch) for patch in self.config.patches]
+
+
+class _Reach(NamedTuple):
+    """Along an axis, what some pixels of a frame come from: features that the last block mixes, of them those that are decoded,
+
+    the first of these in the whole, and where the pixels lie in what the decoder makes.
+    """
+
+    mixed: slice
+    decoded: slice
+    first: int
+    shown: slice
+
+
+def _reach(wanted: slice, length: int) -> _Reach:
+    """What the pixels ``wanted`` come from, in a map of ``length`` features."""
+    first, last = max(0, wanted.start // 4 - _DECODED_AROUND), min(length, (wanted.stop - 1) // 4 + 1 + _DECODED_AROUND)
+    start, stop = max(0, first - _MIXED_AROUND), min(length, last + _MIXED_AROUND)
+    return _Reach(
+        slice(start, stop), slice(first - start, last - start), first, slice(wanted.start - 4 * first, wanted.stop - 4 * first)
+    )
 
 
 def _visible(holes: Tensor, patch: tuple[int, int]) -> Tensor:
@@ -170,5 +209,44 @@ def _visible(holes: Tensor, patch: tuple[int, int]) -> Tensor:
     return visible | ~visible.any(dim=-1, keepdim=True)
 
 
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+def _attended(x: Tensor, asking: int, patch: tuple[int, int], weight: Tensor, bias: Tensor, visible: Tensor | None) -> Tensor:
+    """One head's f32[b asking h w c/heads]; ``weight`` f32[3 c/heads c] makes its queries, keys and values."""
+    width, height = patch
+    sides = {"x": width, "y": height, "i": x.shape[2] // height, "j": x.shape[3] // width}
+    cut = rearrange(x, "b t (i y) (j x) c -> b (t i j) (y x) c", **sides)
+    asked = cut[:, : asking * sides["i"] * sides["j"]]
+    q, k, v = (F.linear(part, weight[i], bias[i]).flatten(2) for i, part in enumerate((asked, cut, cut)))  # f32[b n d]
+    # Written out, as torch's kernels are made for narrow heads: here d goes up to 414720, and theirs take up to twice as long.
+    scores = torch.bmm(q, k.transpose(1, 2)) * q.shape[2] ** -0.5
+    if visible is not None:
+        scores = scores.masked_fill(~visible, -torch.inf)
+    gathered = torch.bmm(scores.softmax(dim=-1), v)
+    return rearrange(gathered, "b (t i j) (y x c) -> b t (i y) (j x) c", t=asking, **sides)
+
+
+def _active(layer: nn.Module, x: Tensor) -> Tensor:
+    return F.leaky_relu(_convolved(layer, x), 0.2, inplace=True)
+
+
+def _convolved(layer: nn.Module, x: Tensor) -> Tensor:
+    """f32[n h w o] of ``x`` f32[n h w c]."""
+    assert isinstance(layer, nn.Conv2d)
+    if layer.stride == (1, 1) and winograd.pays(x, layer.out_channels):
+        return winograd.convolution(x, layer.weight, layer.bias, dilation=layer.dilation[0])
+    return layer(x.movedim(-1, 1)).movedim(1, -1)
+
+
+def _doubled(x: Tensor, corner: Sequence[int], size: Sequence[int]) -> Tensor:
+    """f32[n 2h 2w c] of ``x`` f32[n h w c]: bilinear, the outermost pixels staying outermost.
+
+    ``x`` is a part from ``corner`` on of a whole of ``size``; where it ends inside the whole, its last pixel is repeated.
+    """
+    for axis, (first, length) in enumerate(zip(corner, size, strict=True), start=1):
+        count = x.shape[axis]
+        place = torch.arange(first, first + count, device=x.device, dtype=torch.float32).view(-1, *[1] * (3 - axis))
+        previous = torch.cat([x.narrow(axis, 0, 1), x.narrow(axis, 0, count - 1)], dim=axis)
+        following = torch.cat([x.narrow(axis, 1, count - 1), x.narrow(axis, count - 1, 1)], dim=axis)
+        even = torch.lerp(x, previous, (place / (2 * length - 1)).to(x.dtype))
+        odd = torch.lerp(x, following, ((length - 1 - place) / (2 * length - 1)).to(x.dtype))
+        x = torch.stack([even, odd], dim=axis + 1).flatten(axis, axis + 1)
+    return x

@@ -1,7 +1,7 @@
 """The published layout of STTN's generator (researchmm/STTN), as data: which entries, how large, and our names.
 
 A checkpoint of the authors holds it under ``netG``, without a prefix. Queries, keys and values, which are entries of their own
-there, are one here.
+there, are one here, a matrix.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,8 @@ def convert(checkpoint: Tensors, *, owner: str) -> tuple[dict[str, "torch.Tensor
     check_shapes(shapes, {row.theirs: row.shape for row in rows}, owner=owner)
     parts: dict[str, list[torch.Tensor]] = {}
     for row in rows:
-        parts.setdefault(row.ours, []).append(checkpoint[row.theirs])
+        tensor = checkpoint[row.theirs]
+        parts.setdefault(row.ours, []).append(tensor.flatten(1) if row.shape[2:] == (1, 1) else tensor)
     tensors = {name: torch.cat(found) if len(found) > 1 else found[0] for name, found in parts.items()}
     described = {"architecture": "sttn", "config": {**config, "patches": _PATCHES, "masks_attention": False}}
     return tensors, described | {"labels": [], "input": _SIZE}
