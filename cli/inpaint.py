@@ -24,6 +24,8 @@ from .options import (
     progress_option,
     source_options,
     verbose_option,
+    video_format,
+    video_options,
 )
 from .outcome import Words, leave, make_folder, say_skipped, tell
 from .progress import Progress
@@ -98,6 +100,7 @@ def _classes(ctx: click.Context, param: click.Parameter, text: str | None) -> tu
 @click.option("--out-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder for outputs, {stem}.mp4 by default.")
 @model_options
 @choice_option("--references", REFERENCE_RULES, help="sttn: frames to look at beside the neighbours; all is the authors' rule.")
+@video_options
 @source_options
 @device_options
 @output_options
@@ -115,7 +118,7 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], **given: Any) -> Non
     config = _config(ctx, given)
     from vidpc.pipeline import inpaint  # brings torch and the codecs: not for --help
 
-    options = inpaint.Options(_reading(given), device=given["device"], precision=given["precision"], batch=given["batch"])
+    options = inpaint.Options(_reading(given), video_format(given), given["device"], given["precision"], given["batch"])
     jobs = _jobs(ctx, inpaint.expand(inputs, options.reading), given)
     if not jobs:  # all done already
         return
@@ -177,7 +180,7 @@ def _jobs(ctx: click.Context, sources: Sequence[Any], given: Mapping[str, Any]) 
         make_folder(folder)
     rows = zip(sources, _masks(ctx, stems, given), outs, strict=True)
     jobs = [Job(source, masks, target, given["overwrite"]) for source, masks, target in rows]
-    done = [job for job in jobs if given["skip_existing"] and job.out is not None and Path(job.out).exists()]
+    done = [job for job in jobs if given["skip_existing"] and job.out is not None and _is_done(Path(job.out))]
     say_skipped(len(done))
     return [job for job in jobs if job not in done]
 
@@ -195,3 +198,7 @@ def _masks(ctx: click.Context, stems: Sequence[str], given: Mapping[str, Any]) -
         raise click.UsageError(f"one mask for {len(stems)} inputs: put {STEM} into its name, as in --mask 'masks/{STEM}'", ctx)
     paths = [None if path is None else path.replace(STEM, stem) for stem in unique_stems(stems)]
     return [MaskSource(each, boxes, ids, classes, given["mask_fit"]) for each in paths]
+
+
+def _is_done(out: Path) -> bool:
+    return out.is_file() or (out / "times.csv").is_file()

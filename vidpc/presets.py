@@ -168,7 +168,7 @@ class InpaintConfig:
     """Settings of ``vidpc inpaint``. Lengths in pixels are those of the video itself."""
 
     weights: str  # an entry of the registry, or a path
-    dilate_px: int = 4  # a mask grows by so much before anything is filled,
+    dilate_px: int = 8  # a mask grows by so much before anything is filled,
     feather_px: int = 4  # and from its rim inwards so far the fill fades in
     margin: float = 1.0  # of a region's own size that the network sees around it, on every side
     grain: float = 1.0  # share of the grain around a hole that the fill lacks and is given

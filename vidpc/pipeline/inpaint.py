@@ -20,7 +20,7 @@ from vidpc.errors import OpenError, OutputError
 from vidpc.media import sources
 from vidpc.media.masks import MaskSource, read_masked
 from vidpc.media.sources import Source
-from vidpc.media.video_writer import VideoSink, open_video
+from vidpc.media.video_writer import VideoSink, check_video, open_video
 from vidpc.pipeline.drive import Ledger, Sink, Summary
 from vidpc.pipeline.track import expected_frames
 from vidpc.presets import InpaintConfig
@@ -88,7 +88,7 @@ def run(
     batch = options.batch or device.auto_batch
     found = [_resolved(job, options.reading) for job in jobs]
     names = [source.name for source in found]
-    _check_targets(jobs, names)
+    _check_targets(jobs, names, options.video_format)
     watch = Stopwatch()
     task = make_task(config, device)
     caller = Caller(device, batch, watch)
@@ -159,17 +159,17 @@ def _resolved(job: Job, reading: ReadOptions) -> Source:
     return found[0]
 
 
-def _check_targets(jobs: Sequence[Job], names: Sequence[str]) -> None:
-    """Refuses, before any work, outputs that would replace an input, masks or one another."""
-    taken = {os.path.realpath(name) for name in names}
-    taken |= {os.path.realpath(job.masks.path) for job in jobs if job.masks.path is not None}
+def _check_targets(jobs: Sequence[Job], names: Sequence[str], video_format: VideoFormat) -> None:
+    """Refuses, before any work, outputs that cannot be written, or would replace an input, masks or one another."""
+    inputs = [*names, *(job.masks.path for job in jobs if job.masks.path is not None)]
+    taken: set[str] = set()
     for job in jobs:
         if job.out is None:
             continue
-        place = os.path.realpath(job.out)
-        if place in taken:
-            raise OutputError(f"{job.out} is an input, a mask or the output of another input: choose another name")
-        taken.add(place)
+        check_video(job.out, inputs=inputs, video_format=video_format, overwrite=job.overwrite)
+        if os.path.realpath(job.out) in taken:
+            raise OutputError(f"{job.out} is the output of another input: choose another name")
+        taken.add(os.path.realpath(job.out))
 
 
 @contextmanager
