@@ -110,6 +110,8 @@ def test_a_run_writes_weights_that_say_how_they_are_used(footage, tmp_path):
     file = weights.read(out)
     assert (file.header.input["width"], file.header.input["height"]) == (432, 240)
     assert 0 not in file.header.input["references"]
+    checked = inpaint.measure_file(out, [footage], tmp_path / "run" / "shots")
+    assert (checked["frames"], np.isfinite(checked["psnr"])) == (60, True)
     again = inpaint.prepare(
         "aligned.train",
         {**settings, "width": 8, "score_width": 4},

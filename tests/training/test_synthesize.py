@@ -96,6 +96,8 @@ def test_a_run_writes_weights_that_load_again(footage, tmp_path, architecture):
     synthesize.finish(out, run, licence="ours")
     file = weights.read(out)
     assert file.header.architecture == architecture
+    checked = synthesize.measure_file(out, [footage], tmp_path / "run" / "shots")
+    assert checked["frames"] == 10
     again = synthesize.prepare("motion.train", settings, data=[footage], val=[], folder=tmp_path / "run", init=str(out))
     synthesize.started(again.recipe).load_state_dict(again.init)
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from vidpc import presets, weights
 from vidpc.errors import PresetError
-from vidpc.models.aligned_sttn import STRIDE, AlignedSTTN
+from vidpc.models.aligned_sttn import STRIDE, AlignedSTTN, AlignedSTTNConfig
 from vidpc.ops.camera import aligned, chained, identity, in_window, inverse
+from vidpc.tasks.network import build
 from vidpc.training.camera_paths import camera_path
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.holes import moving_hole
@@ -28,6 +29,7 @@ ARCHITECTURE = "aligned-sttn"
 _ROUNDING = 1e-3  # of the absolute difference at 0: Charbonnier's
 _LEAST = 12  # frames of a shot
 _CHECK_SEED = 77
+_CHECKED = 60  # samples that tell what a weights file reaches
 
 
 class Batch(NamedTuple):
@@ -95,8 +97,7 @@ def carry_out(run: Run, *, resume: bool = False) -> Iterator[dict[str, Any]]:
     model = AlignedSTTN(run.recipe.network).to(memory_format=torch.channels_last)
     if run.init is not None:
         model.load_state_dict(run.init)
-    rng = np.random.default_rng(_CHECK_SEED)
-    held = [batch_of([sample(scene, run.recipe, rng)]) for scene in _spread(run.val, run.recipe.check_samples)]
+    held = _held(run.val, run.recipe, run.recipe.check_samples)
 
     def measure(model: nn.Module) -> Mapping[str, Any]:
         return figures(model, held) if held else {}
@@ -108,8 +109,10 @@ def carry_out(run: Run, *, resume: bool = False) -> Iterator[dict[str, Any]]:
     yield from train(trainee, run.recipe.schedule, run.folder, resume=resume)
 
 
-def _spread(scenes: Sequence[Scene], count: int) -> list[Scene]:
-    return [scenes[i % len(scenes)] for i in range(count)] if scenes else []
+def _held(scenes: Sequence[Scene], recipe: InpaintRecipe, count: int) -> list[Batch]:
+    """So many samples of the scenes in turn, the same every time."""
+    rng = np.random.default_rng(_CHECK_SEED)
+    return [sample(scenes[i % len(scenes)], recipe, rng) for i in range(count)] if scenes else []
 
 
 def draw(run: Run, rng: np.random.Generator) -> Batch:
@@ -204,6 +207,14 @@ def figures(model: nn.Module, held: Sequence[Batch]) -> dict[str, Any]:
         rows.append([-10 * np.log10(max(error, 1e-6)) for error in errors])
     psnr, painted_psnr = np.mean(rows, axis=0)
     return {"psnr": round(float(psnr), 3), "painted": round(float(painted_psnr), 3), "frames": len(rows)}
+
+
+def measure_file(file: Path, val: Sequence[Path], folder: Path) -> dict[str, Any]:
+    """What the weights in a file reach on drawn holes in the shots of ``val`` whose split is val."""
+    content = weights.read(file)
+    model, recipe = build(content, ARCHITECTURE, AlignedSTTN, AlignedSTTNConfig), InpaintRecipe()
+    found = shots(val, "val", folder, short_side=recipe.short_side, least=_LEAST)
+    return figures(model, _held([Scene(shot, camera_path(shot, folder)) for shot in found], recipe, _CHECKED))
 
 
 def finish(out: Path, run: Run, *, licence: str) -> str:

@@ -15,6 +15,7 @@ from vidpc import presets, weights
 from vidpc.errors import PresetError
 from vidpc.models.convtransformer import ConvTransformer, ConvTransformerConfig
 from vidpc.models.motion_convtransformer import MotionConvTransformer
+from vidpc.tasks.synthesize import build_model
 from vidpc.training.checkpoint import read_checkpoint
 from vidpc.training.shots import Shot, shots
 from vidpc.training.synthesize_recipe import SynthesizeRecipe
@@ -225,6 +226,14 @@ def figures(model: nn.Module, questions: Sequence[Question]) -> dict[str, Any]:
 
 def _psnr(one: np.ndarray, other: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(float(np.square(one - other).mean()), 1e-6)))
+
+
+def measure_file(file: Path, val: Sequence[Path], folder: Path) -> dict[str, Any]:
+    """What the weights in a file reach on all shots of ``val`` whose split is val. ``folder`` keeps the decoded footage."""
+    model = build_model(weights.read(file))
+    shown = int(model.config.frames)
+    found = shots(val, "val", folder, short_side=SynthesizeRecipe().short_side, least=2 * shown - 1)
+    return figures(model, samples(found, shown))
 
 
 def finish(out: Path, run: Run, *, licence: str) -> str:
