@@ -10,7 +10,7 @@ import click
 from vidpc import presets
 from vidpc.errors import printable
 from vidpc.presets import REPEAT_RULES, SynthesizeConfig
-from vidpc.types import ReadOptions, VideoFormat
+from vidpc.types import ReadOptions
 
 from .naming import STEM, output_names
 from .options import (
@@ -23,6 +23,8 @@ from .options import (
     reading_options,
     span_options,
     verbose_option,
+    video_format,
+    video_options,
 )
 from .outcome import Words, leave, make_folder, say_skipped, tell
 from .progress import Progress
@@ -72,6 +74,7 @@ Examples:
 )
 @choice_option("--repeats", REPEAT_RULES, help="Frames that repeat the one before: keep them, or draw new ones over them.")
 @click.option("--tile", type=int, metavar="PIXELS", help="Draw larger frames in tiles of this side; less takes less memory.")
+@video_options
 @span_options
 @reading_options
 @device_options
@@ -114,7 +117,7 @@ def _options(ctx: click.Context, given: Mapping[str, Any]) -> "Options":
     asked = Asked(given["fps"], factor, slow, given["extrapolate"] or 0)
     names = ("input_fps", "strict", "allow_url")
     reading = ReadOptions(start_s=given["start"], end_s=given["end"], **{name: given[name] for name in names})
-    return Options(asked, reading, given["device"], given["precision"], given["batch"], VideoFormat())
+    return Options(asked, reading, given["device"], given["precision"], given["batch"], video_format(given))
 
 
 def _config(ctx: click.Context, given: Mapping[str, Any]) -> SynthesizeConfig:
@@ -154,6 +157,10 @@ def _jobs(ctx: click.Context, sources: Sequence[Any], given: Mapping[str, Any]) 
     if folder is not None:
         make_folder(folder)
     jobs = [Job(source, target, given["overwrite"]) for source, target in zip(sources, targets, strict=True)]
-    done = [job for job in jobs if given["skip_existing"] and job.out is not None and Path(job.out).exists()]
+    done = [job for job in jobs if given["skip_existing"] and job.out is not None and _is_done(Path(job.out))]
     say_skipped(len(done))
     return [job for job in jobs if job not in done]
+
+
+def _is_done(out: Path) -> bool:
+    return out.is_file() or (out / "times.csv").is_file()

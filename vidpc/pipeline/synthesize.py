@@ -15,8 +15,7 @@ from vidpc.errors import OpenError, OutputError
 from vidpc.media import sources
 from vidpc.media.read import read_videos
 from vidpc.media.sources import Source
-from vidpc.media.video_writer import VideoSink, open_video
-from vidpc.outputs.sink import refuse_existing
+from vidpc.media.video_writer import VideoSink, check_video, open_video
 from vidpc.pipeline.drive import Ledger, Sink, Summary, drive
 from vidpc.presets import SynthesizeConfig
 from vidpc.tasks import output_times
@@ -90,7 +89,7 @@ def run(
     batch = options.batch or device.auto_batch
     found = [_resolved(job, options.reading) for job in jobs]
     names = [source.name for source in found]
-    _check_targets(jobs, names)
+    _check_targets(jobs, names, options.video_format)
     task = make_task(config, options.asked, device)
     totals: dict[int, int | None] = {}
 
@@ -151,14 +150,13 @@ def _resolved(job: Job, reading: ReadOptions) -> Source:
     return found[0]
 
 
-def _check_targets(jobs: Sequence[Job], names: Sequence[str]) -> None:
-    """Refuses, before any work, outputs that would replace an input, one another, or a file that may not be replaced."""
-    taken = {os.path.realpath(name) for name in names}
+def _check_targets(jobs: Sequence[Job], names: Sequence[str], video_format: VideoFormat) -> None:
+    """Refuses, before any work, outputs that cannot be, or would replace an input, one another, or what may not be replaced."""
+    taken: set[str] = set()
     for target, job in ((job.out, job) for job in jobs if job.out is not None):
-        if Path(target).is_file():
-            refuse_existing(target, overwrite=job.overwrite)
+        check_video(target, inputs=names, video_format=video_format, overwrite=job.overwrite)
         if os.path.realpath(target) in taken:
-            raise OutputError(f"{target} is an input or the output of another input: choose another name")
+            raise OutputError(f"{target} is the output of another input: choose another name")
         taken.add(os.path.realpath(target))
 
 
