@@ -20,12 +20,14 @@ from vidpc.media.samples import (
     padded,
     replaced,
     samples_of,
+    to_scaler,
     turns_exactly,
 )
 from vidpc.types import U8, U16, Bool, ColourCodes, Frame
 
 _SCALER_MATRIX = {"bt709": 1, "bt601": 5, "bt2020": 9, "rgb": 1}  # the scaler's own numbers
 _NO_MATRIX = 0  # in tags: RGB
+_BITS = 8  # of a component, that u8 holds
 _GRID = 8  # pixels to which the box of a patch is rounded out: a multiple of what any format shares a sample among
 # A colour sample becomes the mean of its own pixels alone. The default also looks at neighbours: in flat 8x8 blocks it is off
 # by up to 25 levels at their edges, AREA by half a level, in the same time.
@@ -67,7 +69,7 @@ class Coder:
     def new(self, rgb: U8 | U16) -> VideoFrame:
         """A picture [h w 3] in displayed orientation as the encoder takes it."""
         coded = self._coded
-        source = frame_of_rgb(_undone(coded.orientation, rgb))
+        source = frame_of_rgb(self._for_scaler(_undone(coded.orientation, rgb)))
         return self._padded(self._packed(self._pack, source, coded.width, coded.height))
 
     def kept(self, frame: Frame) -> VideoFrame:
@@ -89,6 +91,11 @@ class Coder:
         covered = self._covered(mask)
         box = _box(covered, coded.padded_width, coded.padded_height)
         return self._mixed(base, self._placed(rgb), covered, box)
+
+    def _for_scaler(self, rgb: U8 | U16) -> U8 | U16:
+        if rgb.itemsize == 1 or self._coded.is_rgb or is_gray(self._coded.pixel_format):
+            return rgb
+        return to_scaler(rgb.astype(np.uint16, copy=False))
 
     def _same_samples(self, picture: Picture) -> VideoFrame | None:
         """The picture in the coded format, orientation and size without a way through RGB; None where there is none."""
@@ -153,7 +160,7 @@ class Coder:
     def _placed(self, rgb: U8 | U16) -> U8 | U16:
         """A displayed picture over the coded one, padding included."""
         coded = self._coded
-        turned = _undone(coded.orientation, as_depth(rgb, 1 if bits_of(coded.pixel_format) <= 8 else 2))
+        turned = self._for_scaler(_undone(coded.orientation, as_depth(rgb, 1 if bits_of(coded.pixel_format) <= _BITS else 2)))
         if turned.shape[:2] != (coded.height, coded.width):
             name = "rgb24" if turned.dtype == np.uint8 else "rgb48le"
             scaled = self._cut.reformat(frame_of_rgb(turned), coded.width, coded.height, name, interpolation=_MEAN, threads=1)

@@ -24,9 +24,10 @@ def coded_info(info: VideoInfo, coding: Coding) -> tuple[Coded, list[str]]:
     if not is_sane_aspect(aspect):
         aspect = Fraction(1)
     if aspect != 1 and not (coding.container.keeps_aspect or coding.codec.says_aspect):
-        said.append(f"the sample aspect ratio {aspect} cannot be kept: the pictures are stretched to square pixels")
-        aspect = Fraction(1)
-        width, height = orientation.size(info.width, info.height)
+        square = orientation.size(info.width, info.height)
+        if square != (width, height):
+            said.append(f"the sample aspect ratio {aspect} cannot be kept: the pictures are stretched to square pixels")
+        aspect, (width, height) = Fraction(1), square
     if orientation != Orientation() and not coding.container.keeps_orientation:
         said.append(f"{coding.container.name} cannot say how pictures are turned: they are written upright")
         width, height = orientation.size(width, height)
@@ -59,9 +60,12 @@ def _colours(info: VideoInfo, coding: Coding) -> tuple[str, bool, ColourCodes, l
         return "rgb", True, ColourCodes(codes.primaries, codes.transfer, 0), []
     plain = assumed_matrix(info.coded_width, info.coded_height)
     if not coding.codec.says_colours:
-        return "bt601", True, _JPEG, _lost(info, "bt601", coding)
+        return "bt601", True, _JPEG, _unsaid(info, coding) if codes.transfer in _HDR else []
+    if info.matrix == "rgb" and not coding.container.keeps_colours:
+        return plain, False, ColourCodes(), []
     if not coding.container.keeps_colours:
-        return plain, False, ColourCodes(), _lost(info, plain, coding)
+        is_as_assumed = (info.matrix, info.full_range) == (plain, False) and codes.transfer not in _HDR
+        return info.matrix, info.full_range, ColourCodes(), [] if is_as_assumed else _unsaid(info, coding)
     if info.matrix == "rgb":
         return plain, is_gray(coding.pixel_format), _of_rgb(codes, plain), []
     matrix_code = codes.matrix if codes.matrix not in (_UNSTATED, 0) else AV_COLORSPACE[info.matrix]
@@ -80,8 +84,9 @@ def _of_rgb(codes: ColourCodes, matrix: str) -> ColourCodes:
     return ColourCodes(primaries, transfer, AV_COLORSPACE[matrix])
 
 
-def _lost(info: VideoInfo, matrix: str, coding: Coding) -> list[str]:
-    codes = info.colour_codes
-    if codes.transfer in _HDR or codes.primaries in (9, 11, 12):
-        return [f"{coding.container.name} with this codec cannot say which colours it holds: they will look different"]
-    return []
+def _unsaid(info: VideoInfo, coding: Coding) -> list[str]:
+    """That samples are kept, or made JPEG's, without a word of how they are meant."""
+    kind = {16: " PQ", 18: " HLG"}.get(info.colour_codes.transfer, "")
+    extent = "full" if info.full_range else "limited"
+    said = f"{coding.container.name} cannot say that its colours are {info.matrix}{kind} of {extent} range"
+    return [f"{said}: players may show them differently"]

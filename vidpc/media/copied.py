@@ -86,10 +86,14 @@ class Copied:
             for packet in container.demux(*wanted):
                 if packet.size and packet.pts is not None and self.clock.holds(packet.pts * packet.time_base):
                     given = self._ways[packet.stream_index](packet)
-                    if given is not None:
-                        yield self._moved(given)
+                    if given is not None and not self._is_before(self._moved(given)):
+                        yield given
         except AV_ERRORS:
             self.warnings.append("the sound is damaged: it is copied up to there")
+
+    def _is_before(self, packet: "Packet[Any]") -> bool:
+        """Whether a packet lies before zero in a container that begins there."""
+        return self._output.format.name == "avi" and packet.pts is not None and packet.pts < 0
 
     def _moved(self, packet: "Packet[Any]") -> "Packet[Any]":
         def placed(ticks: int) -> int:

@@ -13,12 +13,13 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from vidpc.errors import DecodeError
 from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, Colour, is_gray
 from vidpc.media.orientation import Orientation
+from vidpc.media.samples import from_scaler
 from vidpc.types import U8, U16, Planes
 
 # Without FULL_CHR_H_INT the scaler goes through 8-bit tables and is off by up to 3 levels; with it, by at most 1 (see
 # tests/media/test_picture.py) for 0.5 ms more on 1920x1080 to 640x360. Shrinking in 4:2:0 before converting would spare 1 ms,
 # but halves the colour resolution that the model sees, and the planes path would see more. At equal size the fast converter
-# costs a tenth of the exact one, so it stays.
+# costs a tenth of the exact one, so it stays; for 16 bits it is a must: there FULL_CHR_H_INT leaves rows of 4:2:0 unwritten.
 _EXACT = Interpolation.FULL_CHR_H_INT
 _BITS = 8  # of a component, that u8 holds
 _PLANAR = ("yuv420p", "yuvj420p")
@@ -46,6 +47,10 @@ class Scaler:
     def rgb_u16(self, frame: VideoFrame, width: int, height: int) -> U16:
         """The coded picture as u16[height width 3] of 0..65535."""
         return self._scaled(frame, width, height, "rgb48le")  # type: ignore[return-value]
+
+    def gray_u16(self, frame: VideoFrame, width: int, height: int) -> U16:
+        """The samples of a gray picture as u16[height width], shifted up to 16 bits."""
+        return self._scaled(frame, width, height, "gray16le")  # type: ignore[return-value]
 
     def _scaled(self, frame: VideoFrame, width: int, height: int, pixel_format: str) -> U8 | U16:
         shrinks = width <= frame.width and height <= frame.height
@@ -86,9 +91,19 @@ class Picture:
         """The displayed picture at its own depth: as ``rgb``, or u16[height width 3] of 0..65535 for more than 8 bits."""
         if self._frame.format.components[0].bits <= _BITS:
             return self.rgb(width, height)
+        size = self._orientation.size(width, height)
         with _translated(self._frame):
-            coded = self._scaler.rgb_u16(self._frame, *self._orientation.size(width, height))
-        return self._orientation.apply(coded)
+            if is_gray(self._frame.format.name):
+                return self._orientation.apply(self._deep_gray(*size))
+            coded = self._scaler.rgb_u16(self._frame, *size)
+        return self._orientation.apply(coded if self._colour.matrix == "rgb" else from_scaler(coded))
+
+    def _deep_gray(self, width: int, height: int) -> U16:
+        bits = self._frame.format.components[0].bits
+        gray = self._scaler.gray_u16(self._frame, width, height).astype(np.float32)
+        low, high = (0, ((1 << bits) - 1) << (16 - bits)) if self._colour.full_range else (16 << 8, 235 << 8)
+        level = np.clip(np.round((gray - low) * (65535 / (high - low))), 0, 65535).astype(np.uint16)
+        return np.repeat(level[..., None], 3, axis=2)
 
     def planes(self) -> Planes | None:
         """Views of the coded 8-bit 4:2:0 planes, None for other formats."""

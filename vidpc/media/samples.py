@@ -18,6 +18,7 @@ _PLANAR = re.compile(r"(yuvj?a?4[0-4]\dp|gbra?p|gray)(\d+le)?")
 _SEMI_PLANAR = frozenset({"nv12", "nv16", "nv21", "nv24"})
 _PACKED = {"rgb24": 3, "bgr24": 3, "rgb48le": 3, "rgba": 4, "bgra": 4, "rgb0": 4, "bgr0": 4, "rgba64le": 4}
 _BITS = 8  # that fit into u8
+_SCALER_WHITE = np.uint16(255 << 8)
 
 
 def has_samples(pixel_format: str) -> bool:
@@ -57,6 +58,18 @@ def frame_of_rgb(rgb: U8 | U16) -> VideoFrame:
     name = "rgb24" if rgb.dtype == np.uint8 else "rgb48le"
     whole: U8 | U16 = np.ascontiguousarray(rgb)  # type: ignore[assignment]  # of a union NumPy's stubs know only the base
     return VideoFrame.from_ndarray(whole, format=name)
+
+
+def from_scaler(rgb: U16) -> U16:
+    """16-bit RGB that the scaler made of YUV, where white is 65280, on the scale 0..65535."""
+    whole: U16 = np.minimum(rgb, _SCALER_WHITE)
+    whole += whole >> 8
+    return whole
+
+
+def to_scaler(rgb: U16) -> U16:
+    """The reverse: the scaler takes 65280 for white on the way to YUV."""
+    return rgb - (rgb >> 8)
 
 
 def turns_exactly(pixel_format: str, width: int, height: int, turn: Orientation) -> bool:

@@ -16,6 +16,8 @@ from vidpc.types import VideoFormat, VideoInfo
 _BITS = 8  # of ordinary video
 _FULL_RANGE = ("yuvj",)  # all that MJPEG holds without leave
 _PRORES_422_HQ, _PRORES_4444 = "3", "4"
+# Where their decoders place the shared colour samples of 4:2:0 unless told: PyAV does not hand out what a frame says.
+_LEFT_SITED = frozenset({"h264", "hevc", "mpeg2video", "mpeg4"})
 _ALIASES = {"h265": "hevc"}
 
 
@@ -71,7 +73,7 @@ CODECS = {
         says_aspect=True,
     ),
     "vp9": Codec("libvpx-vp9", options=_VP9, crf=30, most_crf=63, lossless={"lossless": "1"}),
-    "av1": Codec("libsvtav1", options={"preset": "9"}, crf=30, most_crf=63, lossless={"svtav1-params": "lossless=1"}),
+    "av1": Codec("libsvtav1", options={"preset": "9"}, crf=30, most_crf=63),  # its lossless mode is off by 3 at 10 bits
     "ffv1": Codec("ffv1", options={"level": "3", "slices": "4", "slicecrc": "1"}, lossless={}),
     "prores": Codec("prores_ks", options={"vendor": "apl0"}),
     "mjpeg": Codec("mjpeg", options={"qmin": "3", "qmax": "3"}, says_aspect=True, says_colours=False, kinds=_FULL_RANGE),
@@ -118,6 +120,8 @@ def choose_coding(path: str | Path, info: VideoInfo, wanted: VideoFormat) -> Cod
     warnings = [*lost, *(["transparency is left out"] if source.has_alpha else [])]
     encoder = codec.encoder if pixel_format in _formats(codec.encoder) else codec.rgb_encoder
     options = _options(codec, wanted)
+    if info.codec in _LEFT_SITED:
+        options["chroma_sample_location"] = "left"
     if codec.encoder == "prores_ks":
         options["profile"] = _PRORES_4444 if "444" in pixel_format else _PRORES_422_HQ
     return Coding(container_of(path), codec, encoder, options, pixel_format, tuple(warnings))

@@ -63,7 +63,7 @@ class VideoFile:
         self._first_dts: int | None = None
         self._end_pts = 0
         self._step: int | None = None
-        self._last_time_s = Fraction(0)
+        self._last_s = self._moved_s = Fraction(0)
         self._stack = ExitStack()
         self._copied: Copied | None = None
 
@@ -94,7 +94,7 @@ class VideoFile:
             # A start other than zero is kept in an edit list, which counts in this scale: milliseconds by default.
             return {"movie_timescale": str(self._tick.denominator)}
         # Sound may begin a little before the pictures, to be warmed up: by default that would move the pictures.
-        return {"avoid_negative_ts": "disabled"} if self._coding.container.name == "matroska" else {}
+        return {"avoid_negative_ts": "disabled"}
 
     def _rate_fps(self) -> Fraction:
         interval_s = plausible_interval(self._info.rate_fps)
@@ -155,19 +155,27 @@ class VideoFile:
         self._waiting = (coded, pts, self._own_duration(source))
 
     def _pts(self, time_s: Fraction) -> int:
-        if self._waiting is None and time_s < self._clock.origin_s:
-            self.warnings.append(f"the first frame is shown before zero: all times are later by {float(-time_s):.6f} s")
+        if self._waiting is None:
+            self._begin(time_s)
+        placed_s = self._clock.placed(time_s)
+        pts = round(placed_s / self._tick)
+        last = None if self._waiting is None else self._waiting[1]
+        if last is not None and pts <= last:
+            if self._coding.container.keeps_times or placed_s <= self._last_s:
+                raise ValueError(f"write: time {float(time_s):.6f} s does not come after the one before")
+            pts = last + 1
+        self._last_s = placed_s
+        self._moved_s = max(self._moved_s, abs(pts * self._tick - placed_s))
+        return pts
+
+    def _begin(self, time_s: Fraction) -> None:
+        """Moves the clock where the container cannot begin with this time."""
+        late_s = time_s - self._clock.origin_s
+        if late_s < 0 or (late_s > 0 and not self._coding.container.keeps_times):
+            self.warnings.append(f"the first frame is shown at zero instead of {float(late_s):.6f} s, and so all that follows")
             self._clock = replace(self._clock, origin_s=time_s)
             if self._copied is not None:
                 self._copied.clock = self._clock
-        pts = round(self._clock.placed(time_s) / self._tick)
-        last = None if self._waiting is None else self._waiting[1]
-        if last is not None and pts <= last:
-            if self._coding.container.keeps_times or time_s <= self._last_time_s:
-                raise ValueError(f"write: time {float(time_s):.6f} s does not come after the one before")
-            pts = last + 1
-        self._last_time_s = time_s
-        return pts
 
     def _own_duration(self, source: Frame | None) -> int | None:
         picture = None if source is None else source.image
@@ -224,6 +232,9 @@ class VideoFile:
                 self._encode(frame, pts, own or self._step or max(1, round(1 / self._rate_fps() / self._tick)))
                 self._mux(self._stream.encode(None))
                 self._settle_end()
+            if not self._coding.container.keeps_times and self._moved_s > self._tick / 2:
+                name = self._coding.container.name
+                self.warnings.append(f"{name} has a constant rate: frames are moved by up to {float(self._moved_s):.3f} s")
             self._mux_copied(sound_until_s)
             if self._copied is not None:
                 self.warnings += [said for said in self._copied.warnings if said not in self.warnings]
