@@ -1,6 +1,5 @@
 """Pictures in the form in which an output codes them: one size, one format of pixels, one set of colours."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,6 +9,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidpc.media.colour import AV_COLORSPACE, AV_RANGE, is_gray
 from vidpc.media.orientation import Orientation
+from vidpc.media.patching import box_of, replaced, rescaled, share_of
 from vidpc.media.picture import Picture
 from vidpc.media.samples import (
     Samples,
@@ -18,7 +18,6 @@ from vidpc.media.samples import (
     frame_of_rgb,
     has_samples,
     padded,
-    replaced,
     samples_of,
     to_scaler,
     turns_exactly,
@@ -28,7 +27,6 @@ from vidpc.types import U8, U16, Bool, ColourCodes, Frame
 _SCALER_MATRIX = {"bt709": 1, "bt601": 5, "bt2020": 9, "rgb": 1}  # the scaler's own numbers
 _NO_MATRIX = 0  # in tags: RGB
 _BITS = 8  # of a component, that u8 holds
-_GRID = 8  # pixels to which the box of a patch is rounded out: a multiple of what any format shares a sample among
 # A colour sample becomes the mean of its own pixels alone. The default also looks at neighbours: in flat 8x8 blocks it is off
 # by up to 25 levels at their edges, AREA by half a level, in the same time.
 _MEAN = Interpolation.AREA | Interpolation.ACCURATE_RND
@@ -89,13 +87,13 @@ class Coder:
         if not has_samples(coded.pixel_format):
             return self.new(np.where(mask[..., None], as_depth(rgb, frame.pixels().itemsize), frame.pixels()))
         covered = self._covered(mask)
-        box = _box(covered, coded.padded_width, coded.padded_height)
+        box = box_of(covered, coded.padded_width, coded.padded_height)
         return self._mixed(base, self._placed(rgb), covered, box)
 
-    def _for_scaler(self, rgb: U8 | U16) -> U8 | U16:
+    def _for_scaler(self, rgb: Samples) -> Samples:
         if rgb.itemsize == 1 or self._coded.is_rgb or is_gray(self._coded.pixel_format):
             return rgb
-        return to_scaler(rgb.astype(np.uint16, copy=False))
+        return to_scaler(rgb)
 
     def _same_samples(self, picture: Picture) -> VideoFrame | None:
         """The picture in the coded format, orientation and size without a way through RGB; None where there is none."""
@@ -153,11 +151,11 @@ class Coder:
         coded = self._coded
         turned: Bool = _undone(coded.orientation, mask)
         if turned.shape != (coded.height, coded.width):
-            turned = _rescaled(turned, coded.height, coded.width)
+            turned = rescaled(turned, coded.height, coded.width)
         after = (coded.padded_height - coded.height, coded.padded_width - coded.width)
         return np.pad(turned, [(0, size) for size in after], mode="edge")
 
-    def _placed(self, rgb: U8 | U16) -> U8 | U16:
+    def _placed(self, rgb: U8 | U16) -> Samples:
         """A displayed picture over the coded one, padding included."""
         coded = self._coded
         turned = self._for_scaler(_undone(coded.orientation, as_depth(rgb, 1 if bits_of(coded.pixel_format) <= _BITS else 2)))
@@ -168,17 +166,17 @@ class Coder:
         after = (coded.padded_height - coded.height, coded.padded_width - coded.width)
         return np.pad(turned, [*[(0, size) for size in after], (0, 0)], mode="edge") if any(after) else turned
 
-    def _mixed(self, base: VideoFrame, rgb: U8 | U16, covered: Bool, box: tuple[slice, slice]) -> VideoFrame:
+    def _mixed(self, base: VideoFrame, rgb: Samples, covered: Bool, box: tuple[slice, slice]) -> VideoFrame:
         """``base`` with the covered samples inside ``box`` made new; where a sample covers other pixels, too, these count."""
         planes = samples_of(base)
-        parts = [plane[_share(box, plane, base)] for plane in planes]
+        parts = [plane[share_of(box, plane, base)] for plane in planes]
         mask = covered[box]
         old = self._as_rgb(frame_of(parts, base.format.name, mask.shape[1], mask.shape[0]), rgb.dtype.itemsize)
         mixed = frame_of_rgb(np.where(mask[..., None], rgb[box], old))
         new = samples_of(self._packed(self._mix, mixed, mixed.width, mixed.height))
         out = frame_of(planes, base.format.name, base.width, base.height)
         for plane, part in zip(samples_of(out), replaced(parts, new, mask), strict=True):
-            plane[_share(box, plane, base)] = part
+            plane[share_of(box, plane, base)] = part
         return out
 
     def _as_rgb(self, frame: VideoFrame, item_bytes: int) -> U8 | U16:
@@ -223,36 +221,3 @@ def _with_colour(frame: VideoFrame, pixel_format: str) -> VideoFrame | None:
     for plane in chroma:
         plane[...] = 1 << (bits - 1)
     return out
-
-
-def _rescaled(mask: Bool, height: int, width: int) -> Bool:
-    """The mask in another size: whatever lies under a masked pixel is masked."""
-    rows = np.arange(height + 1) * mask.shape[0] / height
-    columns = np.arange(width + 1) * mask.shape[1] / width
-    out = _any_between(mask, rows, axis=0)
-    return _any_between(out, columns, axis=1)
-
-
-def _any_between(mask: Bool, edges: np.ndarray, *, axis: int) -> Bool:
-    starts = np.floor(edges[:-1]).astype(np.int64)
-    ends = np.maximum(np.ceil(edges[1:]).astype(np.int64), starts + 1)
-    counts = np.insert(np.cumsum(mask, axis=axis), 0, 0, axis=axis)
-    found: Bool = np.take(counts, ends, axis=axis) > np.take(counts, starts, axis=axis)
-    return found
-
-
-def _box(covered: Bool, width: int, height: int) -> tuple[slice, slice]:
-    """The smallest box around the mask, rounded out to the grid."""
-    rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
-    return _rounded(rows, height), _rounded(columns, width)
-
-
-def _rounded(indices: Sequence[int] | np.ndarray, size: int) -> slice:
-    return slice(int(indices[0]) // _GRID * _GRID, min(size, (int(indices[-1]) // _GRID + 1) * _GRID))
-
-
-def _share(box: tuple[slice, slice], plane: Samples, frame: VideoFrame) -> tuple[slice, slice]:
-    """The part of a plane that a box of pixels lies over."""
-    factors = (-(-frame.height // plane.shape[0]), -(-frame.width // plane.shape[1]))
-    rows, columns = (slice(s.start // k, -(-s.stop // k)) for s, k in zip(box, factors, strict=True))
-    return rows, columns

@@ -10,7 +10,7 @@ from av import VideoFrame
 from av.video.format import VideoFormat
 
 from vidpc.media.orientation import Orientation
-from vidpc.types import U8, U16, Bool
+from vidpc.types import U8, U16
 
 Samples = npt.NDArray[Any]  # u8 or u16 [h w] of one plane, [h w c] where several components share it
 
@@ -87,21 +87,3 @@ def padded(samples: Sequence[Samples], pixel_format: str, width: int, height: in
         after = [(0, size - have) for size, have in zip(target.shape[:2], plane.shape[:2], strict=True)]
         target[...] = np.pad(plane, [*after, *[(0, 0)] * (plane.ndim - 2)], mode="edge")
     return frame
-
-
-def replaced(samples: Sequence[Samples], other: Sequence[Samples], mask: Bool) -> list[Samples]:
-    """Samples with those of ``other`` wherever one covers a pixel of ``mask`` bool[h w]."""
-    return [_replaced(plane, new, mask) for plane, new in zip(samples, other, strict=True)]
-
-
-def _replaced(plane: Samples, new: Samples, mask: Bool) -> Samples:
-    covered = covering(mask, *plane.shape[:2])
-    return np.where(covered if plane.ndim == 2 else covered[..., None], new, plane)
-
-
-def covering(mask: Bool, height: int, width: int) -> Bool:
-    """For each sample of a plane of that size, whether it covers a pixel of ``mask`` bool[h w]."""
-    rows, columns = -(-mask.shape[0] // height), -(-mask.shape[1] // width)
-    whole = np.pad(mask, ((0, rows * height - mask.shape[0]), (0, columns * width - mask.shape[1])))
-    covered: Bool = np.any(whole.reshape(height, rows, width, columns), axis=(1, 3))
-    return covered
