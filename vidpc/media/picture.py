@@ -49,7 +49,7 @@ class Scaler:
         return self._scaled(frame, width, height, "rgb48le")  # type: ignore[return-value]
 
     def gray_u16(self, frame: VideoFrame, width: int, height: int) -> U16:
-        """The samples of a gray picture as u16[height width], shifted up to 16 bits."""
+        """The samples of a gray picture as u16[height width]: the highest that it can hold becomes 65535."""
         return self._scaled(frame, width, height, "gray16le")  # type: ignore[return-value]
 
     def _scaled(self, frame: VideoFrame, width: int, height: int, pixel_format: str) -> U8 | U16:
@@ -101,7 +101,8 @@ class Picture:
     def _deep_gray(self, width: int, height: int) -> U16:
         bits = self._frame.format.components[0].bits
         gray = self._scaler.gray_u16(self._frame, width, height).astype(np.float32)
-        low, high = (0, ((1 << bits) - 1) << (16 - bits)) if self._colour.full_range else (16 << 8, 235 << 8)
+        step = 65535 / ((1 << bits) - 1) * (1 << (bits - _BITS))  # of an 8-bit level
+        low, high = (0, 65535) if self._colour.full_range else (16 * step, 235 * step)
         level = np.clip(np.round((gray - low) * (65535 / (high - low))), 0, 65535).astype(np.uint16)
         return np.repeat(level[..., None], 3, axis=2)
 
