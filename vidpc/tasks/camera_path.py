@@ -16,7 +16,7 @@ from vidpc.ops import camera, cuts
 from vidpc.ops.flow import normalized
 from vidpc.types import Bool, Frame
 
-LONG_SIDE = 256  # of the pictures that are compared
+LONG_SIDE = 256  # of the pictures that are compared, at most
 REACHES = (10, 3, 1)  # frames from one to another that are measured directly
 AGREED = 0.25  # least correlation of two aligned pictures, of what is left without local means
 SEEN_SHARE = 0.02  # of the picture: with less to compare, the camera is taken to stand still
@@ -37,7 +37,7 @@ class Look:
 
 def look(frame: Frame, hole: Bool, device: torch.device) -> Look:
     """The small picture of a frame whose pixels in ``hole`` are not to be compared."""
-    scale = LONG_SIDE / max(frame.width, frame.height)
+    scale = min(1.0, LONG_SIDE / max(frame.width, frame.height))
     width, height = (max(_LEAST_SIDE, _MULTIPLE * round(side * scale / _MULTIPLE)) for side in (frame.width, frame.height))
     rgb = torch.from_numpy(frame.rgb(width, height)).to(device)
     luma = (rgb.float() @ rgb.new_tensor(_LUMA, dtype=torch.float32) / 255)[None, None]
