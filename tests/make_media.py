@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av import AudioFrame, VideoFrame
+from av.subtitles.subtitle import SubtitleSet
 from av.video.reformatter import VideoReformatter
 
 SCALER_MATRIX = {"bt709": 1, "bt601": 5, "bt2020": 9}
@@ -33,6 +34,12 @@ class Clip:
     aspect: Fraction | None = None
     sound: str | None = None  # a codec
     sound_streams: int = 1
+    sound_s: float | None = None  # as long as the pictures
+    sound_language: str | None = None
+    texts: tuple[str, ...] = ()  # codecs of subtitles: "line 0" at 0.1 s for 0.4 s, "line 1" at 0.6 s, "line 2" at 1.1 s
+    chapters: bool = False  # "One" from 0 s, "Two" from 1 s, to 2 s
+    title: str | None = None
+    primaries: int | None = None
     codec_options: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
     gop: int = 4
@@ -57,12 +64,29 @@ def write_video(path: Path, clip: Clip | None = None, pictures: list[np.ndarray]
         sounds = [
             container.add_stream(clip.sound, rate=44100, layout="mono") for _ in range(clip.sound_streams if clip.sound else 0)
         ]
+        texts = [_text_stream(container, codec) for codec in clip.texts]
+        for sound in sounds:
+            if clip.sound_language:
+                sound.metadata["language"] = clip.sound_language
+        if clip.chapters:
+            ends = {"One": (0, 1000), "Two": (1000, 2000)}
+            tick = Fraction(1, 1000)
+            container.set_chapters(
+                [
+                    {"id": k, "start": start, "end": end, "time_base": tick, "metadata": {"title": name}}
+                    for k, (name, (start, end)) in enumerate(ends.items(), 1)
+                ]
+            )
+        if clip.title:
+            container.metadata["title"] = clip.title
         for k in range(clip.count if pictures is None else len(pictures)):
             rgb = scene(k, clip.width, clip.height) if pictures is None else pictures[k]
             container.mux(stream.encode(_frame(rgb, k, stream, clip)))
         container.mux(stream.encode(None))
         for sound in sounds:
-            _write_tone(container, sound, float(clip.count / clip.rate_fps))
+            _write_tone(container, sound, clip.sound_s or float(clip.count / clip.rate_fps))
+        for text in texts:
+            _write_lines(container, text)
     return path
 
 
@@ -77,6 +101,8 @@ def _video_stream(container, clip: Clip):
         context.color_range = 2 if clip.full_range else 1
     if clip.transfer:
         context.color_trc = clip.transfer
+    if clip.primaries:
+        context.color_primaries = clip.primaries
     if clip.aspect:
         context.sample_aspect_ratio = clip.aspect
     if clip.rotation_deg or clip.hflip:
@@ -104,6 +130,36 @@ def _write_tone(container, stream, seconds: float) -> None:
         frame.sample_rate, frame.pts, frame.time_base = 44100, start, Fraction(1, 44100)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+_STYLES = b"""[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, Bold, Italic, Alignment
+Style: Default,Arial,16,&Hffffff,0,0,2
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
+
+
+def _text_stream(container, codec: str):
+    stream = container.add_stream(codec)
+    stream.codec_context.subtitle_header = _STYLES
+    stream.codec_context.time_base = Fraction(1, 1000)
+    stream.metadata["language"] = "ger"
+    return stream
+
+
+def _write_lines(container, stream) -> None:
+    for k in range(3):
+        line = SubtitleSet.create(text=f"{k},0,Default,,0,0,0,,line {k}".encode(), start=0, end=400)
+        packet = stream.codec_context.encode_subtitle(line)
+        packet.stream, packet.time_base = stream, Fraction(1, 1000)
+        packet.pts = packet.dts = 100 + 500 * k
+        packet.duration = 400
+        container.mux(packet)
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> Path:
