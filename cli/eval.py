@@ -14,6 +14,8 @@ from vidpc.evaluation.segmentation import SegmentScores, no_scores
 from vidpc.evaluation.track_files import read_ground_truth, read_predictions
 from vidpc.evaluation.track_scores import TrackScores, score_tracks
 
+from .eval_video import command as video
+
 _SHARES = ("MOTA", "IDF1", "HOTA", "DetA", "AssA", "LocA", "recall", "precision")
 _COUNTS = ("objects", "MT", "PT", "ML", "FP", "FN", "IDs", "Frag")
 _OVERALL = "OVERALL"
@@ -24,6 +26,9 @@ _MISTAKES = 10  # pairs of labels that a table shows
 @click.group("eval")
 def command() -> None:
     """Measure results against ground truth."""
+
+
+command.add_command(video)
 
 
 @command.command("track")

@@ -1,7 +1,6 @@
 """``vidpc inpaint``: what is masked is taken out of a video, and filled."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from vidpc.weights import read_header, registry
 
 from .naming import STEM, output_names, unique_stems
 from .options import (
+    box_xywh,
     choice_option,
     device_options,
     model_options,
@@ -41,7 +41,6 @@ WORDS = Words(
     record=lambda tally: {"frames": tally.frames, "filled": tally.filled},
     facts=lambda tallies: [f"{sum(tally.filled for tally in tallies)} filled"],
 )
-_BOX = re.compile(r"(-?\d+),(-?\d+),(\d+),(\d+)")
 
 EXAMPLES = """\b
 Examples:
@@ -56,15 +55,6 @@ Examples:
 Masks are white where something is to go: in PNG, BMP and TIFF everything that is not black counts, in JPEG and in videos
 everything brighter than a quarter. A track that is lost for at most half a second is bridged.
 """
-
-
-def _box(text: str) -> tuple[int, int, int, int]:
-    """A box as x,y,w,h in pixels."""
-    match = _BOX.fullmatch(text)
-    if match is None or not int(match[3]) or not int(match[4]):
-        raise click.BadParameter(f"{text!r} is no box; write x,y,width,height in pixels, as in 20,20,160,48")
-    x, y, w, h = map(int, match.groups())
-    return x, y, w, h
 
 
 def _ids(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -88,7 +78,7 @@ def _classes(ctx: click.Context, param: click.Parameter, text: str | None) -> tu
     metavar="PATH",
     help="Folder of pictures, a mask video, one picture for all frames, or tracks (.json, .jsonl). {stem}: the input's name.",
 )
-@click.option("--box", "boxes", type=_box, metavar="X,Y,W,H", multiple=True, help="Fill this box; may be repeated.")
+@click.option("--box", "boxes", type=box_xywh, metavar="X,Y,W,H", multiple=True, help="Fill this box; may be repeated.")
 @click.option("--ids", metavar="N,…", callback=_ids, help="Of --mask tracks.json these identities alone.")
 @click.option("--classes", metavar="NAME,…", callback=_classes, help="Of --mask tracks.json these labels alone.")
 @click.option("--mask-fit", is_flag=True, help="Take masks of another size or number: nearest pixel, the last mask goes on.")

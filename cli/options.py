@@ -34,6 +34,7 @@ PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 PROGRESS_MODES = ("auto", "plain", "json", "none")
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)")
+_BOX = re.compile(r"(-?\d+),(-?\d+),(\d+),(\d+)")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -44,6 +45,15 @@ def time_s(text: str) -> Fraction:
         raise click.BadParameter(f"{text!r} is no time; write seconds (12.5) or a clock (1:02:03.5)")
     hours, minutes, seconds = match.groups(default="0")
     return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+
+
+def box_xywh(text: str) -> tuple[int, int, int, int]:
+    """A box as x,y,w,h in pixels."""
+    match = _BOX.fullmatch(text)
+    if match is None or not int(match[3]) or not int(match[4]):
+        raise click.BadParameter(f"{text!r} is no box; write x,y,width,height in pixels, as in 20,20,160,48")
+    x, y, w, h = map(int, match.groups())
+    return x, y, w, h
 
 
 def rate_fps(text: str) -> Fraction:

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"presets", "ops", "stream", "media", "models", "weights", "tasks", "evaluation", "synthetic"} | _VALUES,
     "pipeline": _LIBRARY,
     "demo": {"synthetic", "media", "outputs"} | _VALUES,
-    "cli": {"presets", "pipeline", "demo", "media.probe", "weights", "evaluation", "training"} | _VALUES,
+    "cli": {"presets", "pipeline", "demo", "media.probe", "media.masks", "weights", "evaluation", "training"} | _VALUES,
     "configs": set(),
 }
 
