@@ -3,7 +3,7 @@
 telea    OpenCV's inpainting of every frame by itself
 median   of the frames up to 10 before and after, without those whose hole is at the place
 
-PSNR in dB and SSIM of luma inside the hole, means over frames, then over clips. Needs opencv-python-headless. The square goes
+PSNR in dB and SSIM inside the hole, means over frames, then over clips. Needs opencv-python-headless. The square goes
 along x = sin(2 pi t / 90), y = sin(2 pi t / 130 + 1), over all of the picture that leaves it inside, t in frames.
 
 python benchmarks/filled_holes.py DATA/davis/index.csv DATA/clips/raw/index.csv --preset aligned
@@ -19,8 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from machine import tell
+from picture_quality import means, quality
 
-from vidpc.evaluation.video_quality import psnr, ssim
 from vidpc.media.read import read_videos
 from vidpc.training.shots import Shot, shots
 from vidpc.types import U8, Bool, Frame
@@ -75,10 +75,7 @@ def measured(shot: Shot, options: Sequence[str]) -> dict[str, list[float]]:
     ways = {"telea": by_telea(frames, masks), "median": by_median(frames, masks), "vidpc": made}
     figures = {}
     for name, pictures in ways.items():
-        rows = [
-            (psnr(whole, picture, mask), ssim(whole, picture, mask))
-            for whole, picture, mask in zip(frames, pictures, masks, strict=True)
-        ]
+        rows = [quality(whole, filled, mask) for whole, filled, mask in zip(frames, pictures, masks, strict=True)]
         figures[name] = [round(float(x), 4) for x in np.mean(rows, axis=0)]
     return figures
 
@@ -95,9 +92,7 @@ def main() -> None:
         for shot in shots(arguments.data, "val", arguments.kept or Path(folder), short_side=480, least=12):
             clips[shot.clip.path.stem] = measured(shot, ["--preset", arguments.preset])
             sys.stderr.write(f"{shot.clip.path.stem} {clips[shot.clip.path.stem]}\n")
-    ways = next(iter(clips.values()))
-    mean = {name: [round(float(x), 4) for x in np.mean([clip[name] for clip in clips.values()], axis=0)] for name in ways}
-    tell({"psnr_ssim": clips, "mean": mean}, arguments.out)
+    tell({"psnr_ssim": clips, "mean": means(clips)}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ averaging   the mean of the two frames around
 flow        DIS flow (OpenCV, its preset "medium"), both frames read backwards along half of it, blended: needs
             opencv-python-headless, and is left out where that is missing
 
-PSNR in dB of all channels together and SSIM of luma, means over frames, then over clips. Repeated frames and cuts are left out.
+PSNR in dB and SSIM as `vidpc eval video` has them, means over frames, then over clips. Repeated frames and cuts are left out.
 
 python benchmarks/new_frames.py DATA/davis/index.csv DATA/clips/raw/index.csv --weights motion --weights direct --every 4
 """
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import tell
+from picture_quality import means, quality
 
-from vidpc.evaluation.video_quality import psnr, ssim
 from vidpc.tasks.synthesize import build_model
 from vidpc.training.shots import Shot, shots
 from vidpc.types import U8
@@ -86,13 +86,12 @@ def measured(found: Sequence[Shot], ways: Mapping[str, Draw], every: int) -> dic
             made = {name: draw(shot, index) for name, draw in ways.items()}
             if all(picture is not None for picture in made.values()):
                 for name, picture in made.items():
-                    rows[name].append((psnr(shot.frames[index], picture), ssim(shot.frames[index], picture)))
+                    rows[name].append(quality(shot.frames[index], picture))
         clips[shot.clip.path.stem] = {
             name: [round(float(x), 4) for x in np.mean(row, axis=0)] + [len(row)] for name, row in rows.items()
         }
         sys.stderr.write(f"{shot.clip.path.stem} {clips[shot.clip.path.stem]}\n")
-    mean = {name: [round(float(x), 4) for x in np.mean([clip[name][:2] for clip in clips.values()], axis=0)] for name in ways}
-    return {"psnr_ssim_frames": clips, "mean": mean}
+    return {"psnr_ssim_frames": clips, "mean": means(clips)}
 
 
 def main() -> None:

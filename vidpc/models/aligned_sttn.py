@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from vidpc.models.initial import keep_variance, quieten
+
 STRIDE = 4  # pixels to a cell of features
 _SLOPE = 0.2
 _HIDDEN = 0.5  # share of a patch that is hidden above which nobody looks at it
@@ -58,9 +60,13 @@ class AlignedSTTN(nn.Module):
         self.blocks = nn.ModuleList([_Block(config) for _ in range(config.blocks)])
         self.decoder = nn.Sequential(
             _Doubled(), nn.Conv2d(width, half, 3, 1, 1), _act(), nn.Conv2d(half, half, 3, 1, 1), _act(),
-            _Doubled(), nn.Conv2d(half, half, 3, 1, 1), _act(), nn.Conv2d(half, 3, 3, 1, 1),
+            _Doubled(), nn.Conv2d(half, half, 3, 1, 1), _act(),
         )  # fmt: skip
+        self.paint = nn.Conv2d(half, 3, 3, 1, 1)
         self.scores = _Scores(width, config.score_width)
+        keep_variance(self, _SLOPE)
+        for layer in (self.paint, self.scores.fit, self.scores.own_fit):
+            quieten(layer, 0.2)
 
     def encode(self, frames: Tensor, holes: Tensor) -> Tensor:
         """f32[n 3 h w] in 0..1 and holes f32[n 1 h w] (1: to be filled) to features f32[n c h/4 w/4]."""
@@ -79,7 +85,7 @@ class AlignedSTTN(nn.Module):
         target = features[:, 0]
         for block in self.blocks:
             target = block(target, features, visible)
-        painted = torch.sigmoid(self.decoder(target))
+        painted = torch.sigmoid(self.paint(self.decoder(target)))
         scores = self.scores(target, features, visible, offsets)
         weights = F.interpolate(scores.softmax(dim=1), scale_factor=STRIDE, mode="bilinear", align_corners=False)
         return weights, painted
@@ -132,8 +138,10 @@ class _Scores(nn.Module):
         super().__init__()
         self.target = nn.Conv2d(width, inside, 3, 1, 1)
         self.frame = nn.Conv2d(width, inside, 1)
-        self.compare = nn.Sequential(nn.Conv2d(4 * inside + 2, inside, 3, 1, 1), _act(), nn.Conv2d(inside, 1, 3, 1, 1))
-        self.own = nn.Sequential(nn.Conv2d(2 * inside + 1, inside, 3, 1, 1), _act(), nn.Conv2d(inside, 1, 3, 1, 1))
+        self.compare = nn.Sequential(nn.Conv2d(4 * inside + 2, inside, 3, 1, 1), _act())
+        self.fit = nn.Conv2d(inside, 1, 3, 1, 1)
+        self.own = nn.Sequential(nn.Conv2d(2 * inside + 1, inside, 3, 1, 1), _act())
+        self.own_fit = nn.Conv2d(inside, 1, 3, 1, 1)
 
     def forward(self, target: Tensor, features: Tensor, visible: Tensor, offsets: Tensor) -> Tensor:
         b, k, _, h, w = features.shape
@@ -144,11 +152,11 @@ class _Scores(nn.Module):
         seen = -F.max_pool2d(-visible[:, 1:].flatten(0, 1), 3, 1, 1).unflatten(0, (b, k - 1))
         agreed = (frames * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)  # what the frames that see a place have there
         anywhere = seen.amax(dim=1)
-        own = self.own(torch.cat([wanted, agreed, anywhere], dim=1))
+        own = self.own_fit(self.own(torch.cat([wanted, agreed, anywhere], dim=1)))
         distance = (offsets[:, 1:].abs() / 16).log1p()[:, :, None, None, None].expand(b, k - 1, 1, h, w)
         around = torch.cat([wanted, agreed], dim=1)[:, None].expand(b, k - 1, -1, h, w)
         pairs = torch.cat([around, frames, (frames - agreed[:, None]).abs(), distance, seen], dim=2)
-        fits = self.compare(pairs.flatten(0, 1)).unflatten(0, (b, k - 1))
+        fits = self.fit(self.compare(pairs.flatten(0, 1))).unflatten(0, (b, k - 1))
         fits = torch.where(seen > 0.99, fits - distance, _NEVER)[:, :, 0]
         # The painted picture begins low where a frame sees the place.
         return torch.cat([own - 4 * anywhere, fits], dim=1)

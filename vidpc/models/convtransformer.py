@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from vidpc.models.initial import keep_variance, quieten
+
 _SLOPE = 0.2
 _NORM_GROUPS = 4
 
@@ -62,6 +64,8 @@ class ConvTransformer(nn.Module):
         self.encoder = nn.ModuleList([_Layer(config, ("own",)) for _ in range(config.encoder_layers)])
         self.decoder = nn.ModuleList([_Layer(config, ("own", "memory")) for _ in range(config.decoder_layers)])
         self.synthesis = _Synthesis(config)
+        keep_variance(self, _SLOPE)
+        quieten(self.synthesis.end, 0.1)
 
     def forward(self, frames: Tensor, times: Tensor) -> Tensor:
         """The frames at ``times``."""

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidpc.models.initial import keep_variance, quieten
 from vidpc.ops.flow import flow_between
 from vidpc.ops.warp import warp
 
@@ -64,6 +65,9 @@ class MotionConvTransformer(nn.Module):
         self.motion = _Motion(config)
         self.attention = _AlignedAttention(width, config.heads)
         self.synthesis = _Synthesis(config)
+        keep_variance(self, _SLOPE)
+        quieten(self.motion.change, 0.02)
+        quieten(self.synthesis.last, 0.1)
 
     def forward(self, frames: Tensor, times: Tensor) -> Tensor:
         """The frames at ``times``."""
@@ -128,7 +132,6 @@ class _Motion(nn.Module):
             nn.Conv2d(width, width, 3, 1, 2, dilation=2), _act(), nn.Conv2d(width, width, 3, 1, 1), _act(),
         )  # fmt: skip
         self.change = nn.Conv2d(width, 2, 3, 1, 1)
-        nn.init.normal_(self.change.weight, std=1e-3)
 
     def forward(self, features: Tensor, motion: Tensor, hidden: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
         before, after = (warp(features[:, i], way) for i, way in enumerate(_ways(motion, at)))
@@ -175,7 +178,8 @@ class _Synthesis(nn.Module):
         )
         self.deep = nn.Sequential(nn.Conv2d(quarter, eighth, 3, 2, 1), _act(), nn.Conv2d(eighth, eighth, 3, 1, 1), _act())
         self.up = nn.Sequential(nn.Conv2d(quarter + eighth, quarter, 3, 1, 1), _act())
-        self.end = nn.Sequential(nn.Conv2d(half + quarter, half, 3, 1, 1), _act(), nn.Conv2d(half, 4 * 4, 3, 1, 1))
+        self.end = nn.Sequential(nn.Conv2d(half + quarter, half, 3, 1, 1), _act())
+        self.last = nn.Conv2d(half, 4 * 4, 3, 1, 1)
 
     def forward(self, first: Tensor, second: Tensor, seen: Tensor, hidden: Tensor, at: Tensor) -> Tensor:
         pairs = F.pixel_unshuffle(torch.cat([first, second], dim=1), 2)
@@ -183,7 +187,7 @@ class _Synthesis(nn.Module):
         quarter = self.down(torch.cat([F.avg_pool2d(half, 2), seen, hidden], dim=1))
         wide = _doubled(self.deep(quarter))[..., : quarter.shape[-2], : quarter.shape[-1]]
         quarter = self.up(torch.cat([quarter, wide], dim=1))
-        drawn = F.pixel_shuffle(self.end(torch.cat([half, _doubled(quarter)], dim=1)), 2)
+        drawn = F.pixel_shuffle(self.last(self.end(torch.cat([half, _doubled(quarter)], dim=1))), 2)
         share = torch.sigmoid(drawn[:, :1] + _prior(at))
         new = (1 - share) * first + share * second + drawn[:, 1:] / 4
         return new if self.training else new.clamp(0, 1)

@@ -230,8 +230,8 @@ def _psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 def measure_file(file: Path, val: Sequence[Path], folder: Path) -> dict[str, Any]:
     """What the weights in a file reach on all shots of ``val`` whose split is val. ``folder`` keeps the decoded footage."""
-    model = build_model(weights.read(file))
-    shown = int(model.config.frames)
+    content = weights.read(file)
+    model, shown = build_model(content), int(content.header.input["frames"])
     found = shots(val, "val", folder, short_side=SynthesizeRecipe().short_side, least=2 * shown - 1)
     return figures(model, samples(found, shown))
 
