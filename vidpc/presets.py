@@ -194,17 +194,17 @@ class SynthesizeConfig:
 
     weights: str  # an entry of the registry, or a path
     tile: int = 0  # side of the squares that larger frames are drawn in, in pixels; 0: as the weights ask for
-    overlap: int = 64  # pixels that neighbouring squares share; a seam fades over half of them
+    overlap: int = 0  # pixels that neighbouring squares share, whose seam fades over half of them; 0: an eighth of the side
     cut_threshold: float = 0.38  # a step from frame to frame with at least this score begins another shot; 0: none does
     repeats: str = "keep"  # one of REPEAT_RULES: what becomes of a frame that repeats the one before
 
     def __post_init__(self) -> None:
         if self.repeats not in REPEAT_RULES:
             raise PresetError(unknown_name("rule of repeats", self.repeats, REPEAT_RULES))
-        if not 8 <= self.overlap <= 1024:
-            raise PresetError(f"overlap is {self.overlap}, expected 8 to 1024")
-        if self.tile and not 4 * self.overlap <= self.tile <= 16384:
-            raise PresetError(f"tile is {self.tile}, expected 0, or {4 * self.overlap} (four overlaps) to 16384")
+        if self.tile and not 64 <= self.tile <= 16384:
+            raise PresetError(f"tile is {self.tile}, expected 0, or 64 to 16384")
+        if not 0 <= self.overlap <= (self.tile or 16384) // 4:
+            raise PresetError(f"overlap is {self.overlap}, expected 0, or up to a quarter of the tile")
         if not 0 <= self.cut_threshold <= 100:
             raise PresetError(f"cut_threshold is {self.cut_threshold:g}, expected 0 to 100")
 

@@ -151,6 +151,15 @@ def test_many_new_frames_of_a_large_gap_are_drawn_in_parts(make, monkeypatch):
     assert len(new_of(outcome(task, video(scenes(2))))) == 5
 
 
+def test_large_gaps_of_a_batch_are_drawn_one_after_the_other(make, monkeypatch):
+    monkeypatch.setattr("vidpc.tasks.synthesize._DRAWN_PIXELS", 2 * WIDTH * HEIGHT)
+    task = make(Asked(factor=2))
+    seen = []
+    task.model.register_forward_pre_hook(lambda _, arguments: seen.append(len(arguments[0])))
+    assert len(new_of(outcome(task, video(scenes(6)), batch=5))) == 5
+    assert seen == [2, 2, 1]
+
+
 @pytest.mark.parametrize("kind", [ArrayPicture, Deep])
 def test_tiles_of_what_sees_single_pixels_are_as_the_whole(make, kind):
     pictures = [scene(k, 150, 130) for k in range(2)]
@@ -201,7 +210,7 @@ def test_weights_of_another_network_or_input_are_refused(tmp_path, monkeypatch):
         SynthesizeTask(SynthesizeConfig(str(path)), weights.read(path), Asked(factor=2))
     path = write_small(tmp_path / "t.safetensors", "motion-convtransformer", tile=128)
     with pytest.raises(PresetError, match="overlap is 64, expected at most a quarter of the tile, which is 128"):
-        SynthesizeTask(SynthesizeConfig(str(path)), weights.read(path), Asked(factor=2))
+        SynthesizeTask(SynthesizeConfig(str(path), overlap=64), weights.read(path), Asked(factor=2))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available() and "VIDPC_NEED_CUDA" not in os.environ, reason="no CUDA device")

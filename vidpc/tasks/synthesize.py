@@ -8,6 +8,7 @@ results   everything in order of time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,9 @@ NETWORKS: dict[str, tuple[Any, Any]] = {
     "convtransformer": (ConvTransformer, ConvTransformerConfig),
     "motion-convtransformer": (MotionConvTransformer, MotionConvTransformerConfig),
 }
-WHOLE_SIDE = 1280  # frames of at most this side are drawn whole where neither the user nor the weights say otherwise
-_DRAWN_PIXELS = 1 << 22  # of the new frames of one gap that are drawn at once
+WHOLE_SIDE = 2048  # frames of at most this side are drawn whole where neither the user nor the weights say otherwise
+_DRAWN_PIXELS = 1 << 22  # of new frames that are drawn at once; the built-in network takes 0.5 GB for a million
+_OVERLAP_PARTS = 8  # of a tile's side
 _WHITE = {torch.uint8: 255, torch.uint16: 65535}
 
 
@@ -106,6 +108,12 @@ class SynthesizeTask:
     def step(self, tensors: Mapping[str, Tensor], streams: Sequence[int], carry: None) -> tuple[dict[str, Tensor], None]:
         """New frames u8|u16[b m h w 3] at the places ``times`` f32[b m] among ``frames`` u8|u16[b n h w 3]."""
         frames, times = tensors["frames"], tensors["times"]
+        sides = (min(side, self._tiling.side) for side in frames.shape[2:4])
+        count = max(1, _DRAWN_PIXELS // (prod(sides) * times.shape[1]))
+        drawn = [self._drawn(*part) for part in zip(frames.split(count), times.split(count), strict=True)]
+        return {"pictures": torch.cat(drawn)}, None
+
+    def _drawn(self, frames: Tensor, times: Tensor) -> Tensor:
         white = _WHITE[frames.dtype]
 
         def draw(rows: slice, columns: slice) -> Tensor:
@@ -116,7 +124,7 @@ class SynthesizeTask:
         h, w = frames.shape[2:4]
         drawn = tiled(draw, height=h, width=w, tiling=self._tiling)
         pictures = drawn.clamp_(0, 1).mul_(white).round_().to(frames.dtype)
-        return {"pictures": pictures.permute(0, 1, 3, 4, 2).contiguous()}, None
+        return pictures.permute(0, 1, 3, 4, 2).contiguous()
 
     def results(self, outputs: Iterable[Output]) -> Iterator[SynthesisResult | Opened[VideoInfo] | Closed]:
         """Every frame of the outputs, in order of time."""
@@ -209,6 +217,7 @@ def _frames(rules: Mapping[str, Any], model: nn.Module) -> int:
 
 def _tiling(config: SynthesizeConfig, rules: Mapping[str, Any]) -> Tiling:
     side = config.tile or rules.get("tile", 0) or WHOLE_SIDE
-    if not isinstance(side, int) or side < 4 * config.overlap:
-        raise PresetError(f"overlap is {config.overlap}, expected at most a quarter of the tile, which is {side}")
-    return Tiling(side, config.overlap)
+    overlap = config.overlap or side // _OVERLAP_PARTS
+    if not isinstance(side, int) or not 0 < overlap <= side // 4:
+        raise PresetError(f"overlap is {overlap}, expected at most a quarter of the tile, which is {side}")
+    return Tiling(side, overlap)
