@@ -34,6 +34,7 @@ from vidpc.types import U8, U16, Bool, Frame, VideoInfo
 _FINEST_TICK = 10_000_000
 _WRITE_ERRORS = (FFmpegError, OSError, ValueError, OverflowError)
 _HAS_DURATIONS = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION: the encoder passes them on
+_TOO_FEW_TO_REORDER = 2  # frames
 _NO_TYPE = 0  # of a coded picture: the encoder chooses, whatever the source's frame was
 
 
@@ -61,7 +62,7 @@ class VideoFile:
         self._waiting: tuple[VideoFrame, int, int | None] | None = None  # with its time, and how long its source shows it
         self._last_packet: Packet[VideoStream] | None = None
         self._first_dts: int | None = None
-        self._end_pts = 0
+        self._end_pts = self._count = 0
         self._step: int | None = None
         self._last_s = self._moved_s = Fraction(0)
         self._stack = ExitStack()
@@ -186,6 +187,7 @@ class VideoFile:
     def _encode(self, frame: VideoFrame, pts: int, duration: int) -> None:
         frame.pts, frame.time_base, frame.duration, frame.pict_type = pts, self._tick, duration, _NO_TYPE
         self._end_pts = pts + duration
+        self._count += 1
         try:
             self._mux(self._stream.encode(frame))
             self._mux_copied(pts * self._tick)
@@ -230,7 +232,7 @@ class VideoFile:
             if self._waiting is not None:
                 frame, pts, own = self._waiting
                 self._encode(frame, pts, own or self._step or max(1, round(1 / self._rate_fps() / self._tick)))
-                self._mux(self._stream.encode(None))
+                self._mux(self._last_packets())
                 self._settle_end()
             if not self._coding.container.keeps_times and self._moved_s > self._tick / 2:
                 name = self._coding.container.name
@@ -242,6 +244,14 @@ class VideoFile:
             self._container.close()
         except _WRITE_ERRORS as error:
             raise self._failed(error) from error
+
+    def _last_packets(self) -> "list[Packet[VideoStream]]":
+        """What the encoder still holds. x265 gives one or two frames decoding times out of uninitialised memory."""
+        packets = self._stream.encode(None)
+        if self._count <= _TOO_FEW_TO_REORDER:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def _settle_end(self) -> None:
         """Muxes the last packet such that decoding lasts as long as showing.
