@@ -22,7 +22,7 @@ from vidpc.ops.masks import Box, grown, regions
 from vidpc.ops.putback import Reference, composed
 from vidpc.presets import InpaintConfig
 from vidpc.tasks.camera_path import CameraPath
-from vidpc.tasks.filling import Call, Filled, put_back
+from vidpc.tasks.filling import Call, Filled, put_back, with_ring
 from vidpc.tasks.region_windows import Patch, Window, WindowRule, choose
 from vidpc.types import Bool, Frame, MaskedFrame
 
@@ -244,7 +244,8 @@ class _Memory:
         for n, motion in row.references:
             view = self._held[n].views[window]
             references.append(Reference(view.pixels, view.hidden, motion, _full_scale(view.pixels)))
-        for box in row.patch.boxes:
+        for region in row.patch.boxes:
+            box = with_ring(region, (window.x1, window.y1, window.x2, window.y2))
             x1, y1, x2, y2 = box
             inside = (x1 - window.x1, y1 - window.y1, x2 - window.x1, y2 - window.y1)
             yield box, composed(weights, painted, references, inside, (window.height, window.width))

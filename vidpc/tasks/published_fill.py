@@ -19,7 +19,7 @@ from vidpc.models.sttn import STTN
 from vidpc.ops.bicubic import resize_bicubic
 from vidpc.ops.masks import Box, grown, regions, shrunk
 from vidpc.presets import InpaintConfig
-from vidpc.tasks.filling import Call, Filled, put_back
+from vidpc.tasks.filling import Call, Filled, put_back, with_ring
 from vidpc.tasks.region_windows import Patch, Window, WindowRule, choose
 from vidpc.tasks.sttn_fill import filled
 from vidpc.tasks.sttn_windows import Rule
@@ -101,7 +101,7 @@ class PublishedFiller:
                 yield Filled(held.frame)
                 continue
             fills = [
-                (box, _enlarged(texture[number], patch.window, box))
+                _enlarged(texture[number], patch.window, box)
                 for patch, texture in zip(patches, textures, strict=True)
                 for box in held.boxes
                 if patch.window.holds(box) and any(_holds(whole, box) for whole in patch.boxes)
@@ -134,12 +134,13 @@ def _small(held: Held, window: Window, width: int, height: int) -> tuple[U8, Boo
     return resize_bicubic(rgb, height=height, width=width), shrunk(held.hole[place], height=height, width=width)
 
 
-def _enlarged(texture: U8, window: Window, box: Box) -> Tensor:
-    """The part of a texture that shows a box of the picture, as large as that: f32[3 h w] in 0..1."""
+def _enlarged(texture: U8, window: Window, region: Box) -> tuple[Box, Tensor]:
+    """A box around a region of the picture, and the part of a texture that shows it, as large: f32[3 h w] in 0..1."""
+    box = with_ring(region, (window.x1, window.y1, window.x2, window.y2))
     x1, y1, x2, y2 = box
     whole = torch.from_numpy(texture).permute(2, 0, 1)[None].float() / 255
     large = F.interpolate(whole, size=(window.height, window.width), mode="bicubic", align_corners=False)
-    return large[0, :, y1 - window.y1 : y2 - window.y1, x1 - window.x1 : x2 - window.x1].clamp(0, 1)
+    return box, large[0, :, y1 - window.y1 : y2 - window.y1, x1 - window.x1 : x2 - window.x1].clamp(0, 1)
 
 
 def _holds(whole: Box, box: Box) -> bool:
