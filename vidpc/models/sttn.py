@@ -217,7 +217,7 @@ def _attended(x: Tensor, asking: int, patch: tuple[int, int], weight: Tensor, bi
     asked = cut[:, : asking * sides["i"] * sides["j"]]
     q, k, v = (F.linear(part, weight[i], bias[i]).flatten(2) for i, part in enumerate((asked, cut, cut)))  # f32[b n d]
     # Written out, as torch's kernels are made for narrow heads: here d goes up to 414720, and theirs take up to twice as long.
-    scores = torch.bmm(q, k.transpose(1, 2)) * q.shape[2] ** -0.5
+    scores = torch.bmm(q * q.shape[2] ** -0.5, k.transpose(1, 2))  # scaled before: sums of so many would leave float16
     if visible is not None:
         scores = scores.masked_fill(~visible, -torch.inf)
     gathered = torch.bmm(scores.softmax(dim=-1), v)

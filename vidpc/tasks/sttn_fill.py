@@ -117,6 +117,7 @@ class Clip:
     def _painted(self, window: Window) -> list[int]:
         return [i for i in window.neighbours if self.pictures[i].has_hole]
 
+    @torch.inference_mode()
     def _encode(self, indices: list[int]) -> None:
         """Gives the pictures features that have none yet."""
         missing = [i for i in indices if self.pictures[i].features is None]
