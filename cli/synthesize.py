@@ -88,7 +88,7 @@ def command(ctx: click.Context, /, inputs: tuple[str, ...], **given: Any) -> Non
 
     INPUT may be a file, a folder, a glob, @list.txt, a pattern of pictures (with --input-fps) or - for a pipe. Times, sound
     and duration stay as they are (with --slow there is no sound). Frames of the input that fall on a time of the output are
-    passed on as they are. Nothing is blended across a cut: the last frame of a shot is shown until the next begins.
+    passed on as they are. Nothing is blended across a cut or a long pause: the last frame before is shown until the next.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: see cli/track.py
     config = _config(ctx, given)
