@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -27,6 +27,10 @@ class Caller:
     def device(self) -> torch.device:
         """Where tensors that are given to the functions belong."""
         return self._device.torch
+
+    def measure(self, stage: str) -> AbstractContextManager[None]:
+        """A block whose time counts as that of a stage of the run."""
+        return self._watch.measure(stage)
 
     @contextmanager
     def computing(self) -> Iterator[None]:

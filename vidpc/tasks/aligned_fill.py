@@ -121,14 +121,20 @@ class _Memory:
     def fill(self, count: int) -> Iterator[Filled]:
         """The next ``count`` frames, filled."""
         numbers = range(self._next, self._next + count)
-        rows = [row for number in numbers for row in self._rows(number)]
-        self._see(rows)
+        measure = self._filler.call.measure
+        with measure("camera"):
+            rows = [row for number in numbers for row in self._rows(number)]
+        with measure("windows"):
+            self._see(rows)
         fills: dict[int, list[tuple[Box, Tensor]]] = {number: [] for number in numbers}
         for row, (weights, painted) in zip(rows, self._looked(rows), strict=True):
-            fills[row.number] += self._composed(row, weights, painted)
+            with measure("compose"):
+                fills[row.number] += self._composed(row, weights, painted)
         for number, found in fills.items():
             held = self._held[number]
-            yield put_back(held.frame, held.hole, found, self._filler.config) if held.boxes else Filled(held.frame)
+            with measure("put back"):
+                filled = put_back(held.frame, held.hole, found, self._filler.config) if held.boxes else Filled(held.frame)
+            yield filled
         self._advance(numbers.stop)
 
     def _advance(self, number: int) -> None:

@@ -29,6 +29,10 @@ class Call(Protocol):
         """The device that the tensors belong on, as torch knows it."""
         ...
 
+    def measure(self, stage: str) -> AbstractContextManager[None]:
+        """A block whose time counts as that of a stage of the run."""
+        ...
+
     def computing(self) -> AbstractContextManager[None]:
         """A block that computes with the network on the device."""
         ...

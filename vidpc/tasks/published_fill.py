@@ -106,7 +106,9 @@ class PublishedFiller:
                 for box in held.boxes
                 if patch.window.holds(box) and any(_holds(whole, box) for whole in patch.boxes)
             ]
-            yield put_back(held.frame, held.hole, fills, self._config)
+            with self._call.measure("put back"):
+                done = put_back(held.frame, held.hole, fills, self._config)
+            yield done
 
     def _textures(self, frames: Sequence[Held], window: Window) -> list[U8]:
         """The window in every frame at the network's size, its hole filled."""
