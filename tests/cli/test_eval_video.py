@@ -109,6 +109,12 @@ def test_frames_of_the_same_time_can_be_compared(tmp_path):
     assert "4 frames of --pred have no frame of the same time" in result.stderr
 
 
+def test_a_video_of_more_bits_is_judged_in_the_same_grey_levels(tmp_path):
+    eight = write_video(tmp_path / "8.mp4", Clip(count=3, codec_options={"crf": "1"}))
+    ten = write_video(tmp_path / "10.mp4", Clip(count=3, pixel_format="yuv420p10le", codec_options={"crf": "1"}))
+    assert json.loads(run("--gt", ten, "--pred", eight, "--json").stdout)["psnr_db"] > 40
+
+
 def test_a_video_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OpenError, match=r"none\.mp4"):
         run("--gt", tmp_path / "none.mp4", "--pred", tmp_path / "none.mp4")
