@@ -173,6 +173,15 @@ def test_a_patch_does_not_touch_the_source():
     assert same(samples_of(source.image.frame), planes)
 
 
+@pytest.mark.parametrize("name", ["rgb24", "yuv444p"])
+def test_a_new_picture_may_change_afterwards(name):
+    rgb = flat((200, 100, 50))
+    out = Coder(coded(name=name, matrix="rgb" if name == "rgb24" else "bt709")).new(rgb)
+    before = [plane.copy() for plane in samples_of(out)]
+    rgb[:] = 0
+    assert same(samples_of(out), before)
+
+
 def test_an_empty_mask_keeps_the_frame():
     source = frame(noise(64, 48))
     assert Coder(coded()).patched(source, flat((255, 0, 255)), np.zeros((48, 64), bool)) is source.image.frame

@@ -124,7 +124,7 @@ class Coder:
 
     def _packed(self, scaler: VideoReformatter, frame: VideoFrame, width: int, height: int) -> VideoFrame:
         coded = self._coded
-        return scaler.reformat(
+        packed = scaler.reformat(
             frame,
             width,
             height,
@@ -134,6 +134,8 @@ class Coder:
             dst_color_range=AV_RANGE[coded.full_range],
             threads=1,
         )
+        # What needs no conversion comes back as it is, and lies over the caller's pixels.
+        return packed if packed is not frame else frame_of(samples_of(frame), coded.pixel_format, width, height)
 
     def _repacked(self, frame: VideoFrame) -> VideoFrame:
         """Other samples of the same colours: no matrix is named, so that none is applied."""

@@ -54,10 +54,10 @@ def frame_of(samples: Sequence[Samples], pixel_format: str, width: int, height: 
 
 
 def frame_of_rgb(rgb: U8 | U16) -> VideoFrame:
-    """A frame rgb24 or rgb48le [h w 3]."""
+    """A frame rgb24 or rgb48le over the pixels [h w 3] themselves: they must not change while it is used."""
     name = "rgb24" if rgb.dtype == np.uint8 else "rgb48le"
     whole: U8 | U16 = np.ascontiguousarray(rgb)  # type: ignore[assignment]  # of a union NumPy's stubs know only the base
-    return VideoFrame.from_ndarray(whole, format=name)
+    return VideoFrame.from_numpy_buffer(whole, name)
 
 
 def from_scaler(rgb: U16) -> U16:

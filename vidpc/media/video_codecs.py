@@ -60,7 +60,7 @@ _AVI = Container("avi", ("mjpeg", "ffv1"), "ffv1", "ffv1", keeps_orientation=Fal
 CONTAINERS = {".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV, ".mkv": _MKV, ".webm": _WEBM, ".avi": _AVI}
 
 _H264 = {"preset": "veryfast"}
-_VP9 = {"deadline": "good", "cpu-used": "5", "row-mt": "1"}
+_VP9 = {"deadline": "realtime", "cpu-used": "7", "row-mt": "1"}
 CODECS = {
     "h264": Codec("libx264", "libx264rgb", _H264, 20, 51, {"qp": "0"}, takes_odd=False, says_aspect=True),
     "hevc": Codec(
