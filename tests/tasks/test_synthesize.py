@@ -107,6 +107,14 @@ def test_deep_pictures_are_drawn_in_16_bits(make):
     assert new == pytest.approx((pictures[0].astype(float) + pictures[1]) / 2 * 257, abs=LEVEL)
 
 
+def test_a_depth_that_changes_between_two_frames_is_the_larger_one(make):
+    pictures = scenes(2)
+    opened, one, _, closed = video(pictures)
+    other = video(pictures, kind=Deep)[2]
+    [new] = new_of(outcome(make(Asked(factor=2)), [opened, one, other, closed]))
+    assert new == pytest.approx((pictures[0].astype(float) + pictures[1]) / 2 * 257, abs=LEVEL)
+
+
 def test_places_are_those_of_the_times(make):
     black, grey = (np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in (0, 120))
     found = new_of(outcome(make(Asked(rate_fps=Fraction(40)), cut_threshold=0.0), video([black, grey])))

@@ -199,11 +199,18 @@ def _of_gap(gap: Gap, stream: int) -> Iterator[Sample | Aside]:
         yield Aside(stream, Shown(frame, time_s, gap.shot, is_held=k > 0 or time_s != frame.time_s))
     if not gap.new_s:
         return
-    frames = np.stack([look.pixels for look in gap.looks])
+    frames = _stacked([look.pixels for look in gap.looks])
     count = max(1, _DRAWN_PIXELS // (frame.width * frame.height))
     for k in range(0, len(gap.new_s), count):
         times = np.array(gap.places[k : k + count], np.float32)
         yield Sample({"frames": frames, "times": times}, stream, (gap.shot, gap.new_s[k : k + count]))
+
+
+def _stacked(pictures: Sequence[U8 | U16]) -> U8 | U16:
+    """Pictures as one array [n h w 3], of 16 bits where one of them has as many."""
+    if len({picture.dtype for picture in pictures}) == 1:
+        return np.stack(pictures)
+    return np.stack([picture if picture.dtype == np.uint16 else picture.astype(np.uint16) * 257 for picture in pictures])
 
 
 def _frames(rules: Mapping[str, Any], model: nn.Module) -> int:
