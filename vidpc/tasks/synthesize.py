@@ -206,7 +206,7 @@ def _of_gap(gap: Gap, stream: int) -> Iterator[Sample | Aside]:
         yield Sample({"frames": frames, "times": times}, stream, (gap.shot, gap.new_s[k : k + count]))
 
 
-def _stacked(pictures: Sequence[U8 | U16]) -> U8 | U16:
+def _stacked(pictures: Sequence[U8 | U16]) -> npt.NDArray[Any]:
     """Pictures as one array [n h w 3], of 16 bits where one of them has as many."""
     if len({picture.dtype for picture in pictures}) == 1:
         return np.stack(pictures)
