@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidpc.ops.flow import STRIDE, optical_flow
+from vidpc.ops import flow as subject
+from vidpc.ops.flow import STRIDE, flow_between, optical_flow
 from vidpc.ops.warp import warp
 
 SIDE = 64
@@ -100,3 +101,23 @@ def test_warping_is_reading_between_pixels():
     frames, flow = rng.random((2, 3, 6, 9)), rng.normal(0, 2.5, (2, 2, 6, 9))  # some of it leads outside
     warped = warp(torch.from_numpy(frames), torch.from_numpy(flow))
     np.testing.assert_allclose(warped, slowly_warped(frames, flow), atol=1e-12)
+
+
+def test_the_median_of_five_is_the_middle_one():
+    values = torch.randn(5, 200)
+    assert torch.equal(subject._median_of_5(list(values)), values.sort(dim=0).values[2])
+
+
+@pytest.mark.parametrize(("at", "window"), [(0.5, 5), (0.25, 9), (2.0, 19)])
+def test_flow_between_is_found_at_the_time_it_is_asked_for(at, window):
+    """Waves that move by (5, -3) pixels from the first picture to the second."""
+
+    def waves(x, y):
+        return 0.5 + 0.2 * torch.sin(x / 6) * torch.cos(y / 8) + 0.2 * torch.sin((x + 2 * y) / 11)
+
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
+    first, second = waves(x, y)[None, None], waves(x - 5, y + 3)[None, None]
+    found = flow_between(first, second, torch.full((1, 1, 1, 1), at), window)
+    assert found.shape == (1, 2, 48, 64)
+    inner = found[0, :, 14:-14, 14:-14]
+    assert float((inner - torch.tensor([5.0, -3.0])[:, None, None]).abs().mean()) < 0.15

@@ -17,7 +17,7 @@ from vidpc.training.clips import Clip
 from vidpc.training.shots import Shot
 from vidpc.training.synthesize_recipe import DIRECT, SynthesizeRecipe
 
-SMALL = {"width": 8, "heads": 2, "synthesis": [8, 8, 8], "motion_width": 8, "reach": 1, "crop": 64, "batch": 2}
+SMALL = {"width": 8, "heads": 2, "synthesis": [8, 8, 8], "windows": [5], "crop": 64, "batch": 2}
 QUICK = {**SMALL, "steps": 2, "warmup": 1, "log_every": 1, "check_every": 1, "check_samples": 2}
 
 

@@ -7,8 +7,8 @@ from torch import nn
 def keep_variance(network: nn.Module, slope: float) -> None:
     """Draws the kernels of all convolutions so that what passes them and a LeakyReLU keeps its variance; biases are 0.
 
-    K. He and others, Delving Deep into Rectifiers (2015). PyTorch's own draw lets every layer shrink what passes by nearly half:
-    a network that is deep, narrow and without normalisation then says nothing, and hears nothing.
+    K. He and others, Delving Deep into Rectifiers (2015). PyTorch's own draw lets every layer shrink what passes by half: a
+    network that is deep, narrow and without normalisation then says nothing, and hears nothing.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,13 +1,11 @@
 """Frames between and after two frames, by motion: the built-in variant of ConvTransformer.
 
 The paper's network (`models.convtransformer`) draws a new frame from features alone. Here the two frames are first brought to
-the wanted time along the motion of what is seen then. It is measured (`ops.flow.flow_between`), and improved by a learnt block
-that looks at the cost volume of the two aligned frames (bilateral cost volume: J. Park et al., BMBC, ECCV 2020). Then the
-convolutional attention of the paper (section 3) weighs, place by place, the two aligned frames, and its synthesis network draws
-what is left.
+the wanted time along the motion of what is seen then. That motion is measured (`ops.flow.flow_between`), several times, with
+larger and smaller neighbourhoods: each is right somewhere. The frames that this gives are the sequence to which the paper's
+convolutional attention (section 3) attends, pixel by pixel, and its synthesis network draws what none of them shows.
 
-    frames ─┬► measured motion at time t ─► improved, coarse to fine ─┐
-            └► embedding ─────────┴───────► both frames at t ◄────────┴─► attention ─► U-Net ─► frame
+    frames ─► measured motions at time t ─► candidates ─► embedding ─► attention ─► blend ─► U-Net ─► frame
 """
 
 from dataclasses import dataclass
@@ -20,26 +18,22 @@ from vidpc.models.initial import keep_variance, quieten
 from vidpc.ops.flow import flow_between
 from vidpc.ops.warp import warp
 
-_STRIDE = 4  # pixels of a level to a cell of its features
-_LEVELS = 2  # at which the measured motion is looked at again
-_MULTIPLE = _STRIDE * 2 ** (_LEVELS - 1)
+_MULTIPLE = 8  # of a picture's sides within the network
 _SLOPE = 0.1
 _LUMA = (0.299, 0.587, 0.114)  # BT.601
 
 
 @dataclass(frozen=True, slots=True)
 class MotionConvTransformerConfig:
-    """Sizes."""
+    """Sizes. ``windows``: sides of the neighbourhoods that move as one, in pixels, of each measurement of motion."""
 
-    width: int = 24  # channels of the embedding
-    motion_width: int = 48
-    reach: int = 2  # cells of a level that one look of the cost volume covers, each way and in each frame
+    windows: tuple[int, ...] = (5, 9, 19)
+    width: int = 16  # channels of the embedding
     synthesis: tuple[int, ...] = (24, 40, 64)  # channels at a half, a quarter, an eighth of the size
-    heads: int = 4
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is no multiple of heads {self.heads}")
+        if not self.windows or any(window < 3 or window % 2 == 0 for window in self.windows):
+            raise ValueError(f"windows are {self.windows}, expected odd numbers of 3 or more")
         if len(self.synthesis) != 3:
             raise ValueError(f"synthesis has {len(self.synthesis)} numbers, expected 3")
 
@@ -58,182 +52,101 @@ class MotionConvTransformer(nn.Module):
     def __init__(self, config: MotionConvTransformerConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.width
-        self.embedding = nn.Sequential(
-            nn.Conv2d(3, width, 3, 2, 1), _act(), nn.Conv2d(width, width, 3, 1, 1), _act(), nn.Conv2d(width, width, 3, 2, 1)
-        )
-        self.motion = _Motion(config)
-        self.attention = _AlignedAttention(width, config.heads)
+        self.attention = _CandidateAttention(config.width)
         self.synthesis = _Synthesis(config)
         keep_variance(self, _SLOPE)
-        quieten(self.motion.change, 0.02)
-        quieten(self.synthesis.last, 0.1)
+        for layer in (self.attention.score_query, self.attention.score_key, self.synthesis.last):
+            quieten(layer, 0.1)
 
     def forward(self, frames: Tensor, times: Tensor) -> Tensor:
         """The frames at ``times``."""
-        return self.drawn(frames, times)[0]
-
-    def drawn(self, frames: Tensor, times: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The frames at ``times``, and for training what plain blending along the motion of each level gives.
-
-        The latter are f32[b*m 3 h/2^l w/2^l], the finest level first.
-        """
         b, m = times.shape
         h, w = frames.shape[-2:]
-        padded = F.pad(frames.flatten(0, 1), (0, -w % _MULTIPLE, 0, -h % _MULTIPLE), mode="replicate")
-        pyramid = [padded]
-        for _ in range(_LEVELS - 1):
-            pyramid.append(F.avg_pool2d(pyramid[-1], 2))
-        features = [self.embedding(level * 2 - 1).unflatten(0, (b, 2)).repeat_interleave(m, dim=0) for level in pyramid]
-        pictures = [level.unflatten(0, (b, 2)).repeat_interleave(m, dim=0) for level in pyramid]
+        padded = F.pad(frames.flatten(0, 1), (0, -w % _MULTIPLE, 0, -h % _MULTIPLE), mode="replicate").unflatten(0, (b, 2))
         at = times.reshape(b * m, 1, 1, 1)
-        motion, hidden, blends = self._motion(pictures, features, at)
-        new = self._synthesized(pictures[0], features[0], motion, hidden, at)
-        return new[..., :h, :w].unflatten(0, (b, m)), blends
+        candidates = self.candidates(padded.repeat_interleave(m, dim=0), at)
+        new = self.drawn(candidates, at)[..., :h, :w].unflatten(0, (b, m))
+        return new if self.training else new.clamp(0, 1)
 
-    def _motion(self, pictures: list[Tensor], features: list[Tensor], at: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Motion f32[n 2 h/2 w/2] in pixels, from the first to the second frame of what is seen at the time; the block's state;
-        and in training the blends."""
-        with torch.no_grad():
-            luma = (pictures[0] * pictures[0].new_tensor(_LUMA)[:, None, None]).sum(dim=2, keepdim=True)
-            measured = flow_between(luma[:, 0], luma[:, 1], at)
-        n, _, _, h, w = features[-1].shape
-        change = features[-1].new_zeros(n, 2, h, w)
-        hidden = features[-1].new_zeros(n, self.config.motion_width, h, w)
-        blends: list[Tensor] = []
-        for level in reversed(range(_LEVELS)):
-            if level < _LEVELS - 1:
-                change, hidden = 2 * _doubled(change), _doubled(hidden)
-            coarse = F.avg_pool2d(measured, 2 ** (level + 1)) / (_STRIDE * 2**level)  # in cells of the level
-            step, hidden = self.motion(features[level], coarse + change, hidden, at)
-            change = change + step
-            if self.training:
-                blends.insert(0, _blended(pictures[level], _full(measured, change, level), at))
-        return measured + _STRIDE * _doubled(change), hidden, blends
+    @torch.no_grad()
+    def candidates(self, frames: Tensor, at: Tensor) -> Tensor:
+        """f32[n 2 3 h w] brought to the times f32[n 1 1 1] along every motion: f32[n k 2 3 h w]. Sides are multiples of 8."""
+        luma = (frames * frames.new_tensor(_LUMA)[:, None, None]).sum(dim=2, keepdim=True)
+        pairs = []
+        for window in self.config.windows:
+            motion = flow_between(luma[:, 0], luma[:, 1], at, window)
+            full = F.interpolate(motion, scale_factor=2, mode="bilinear", align_corners=False)
+            pairs.append(torch.stack([warp(frames[:, 0], -at * full), warp(frames[:, 1], (1 - at) * full)], dim=1))
+        return torch.stack(pairs, dim=1)
 
-    def _synthesized(self, frames: Tensor, features: Tensor, motion: Tensor, hidden: Tensor, at: Tensor) -> Tensor:
-        cells = F.avg_pool2d(motion, 2) / _STRIDE
-        before, after = (warp(features[:, i], way) for i, way in enumerate(_ways(cells, at)))
-        seen = self.attention(before, after, at)
-        first, second = (warp(frames[:, i], way) for i, way in enumerate(_ways(_doubled(motion), at)))
-        drawn: Tensor = self.synthesis(first, second, seen, hidden, at)
+    def drawn(self, candidates: Tensor, at: Tensor) -> Tensor:
+        """The frame f32[n 3 h w] that candidates f32[n k 2 3 h w] give."""
+        weights, seen = self.attention(candidates, at)
+        flat = candidates.flatten(1, 2)
+        blend = (weights * flat).sum(dim=1)
+        spread = (weights * (flat - blend[:, None]).abs()).sum(dim=1)
+        drawn: Tensor = blend + self.synthesis(blend, spread, seen, at)
         return drawn
 
 
-class _Motion(nn.Module):
-    """One look at a level: what the cost volume of the aligned features says of the motion there."""
+class _CandidateAttention(nn.Module):
+    """Convolutional attention (section 3) of the frame that is wanted to its candidates, a head for each pixel of 2 x 2.
 
-    def __init__(self, config: MotionConvTransformerConfig) -> None:
+    What is attended to are pixels: the weights f32[n 2k 1 h w] come out, and the embedding that they give, f32[n c h/2 w/2].
+    """
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.reach, width = config.reach, config.motion_width
-        inputs = (2 * config.reach + 1) ** 2 + 2 * config.width + width + 3
-        self.look = nn.Sequential(
-            nn.Conv2d(inputs, width, 3, 1, 1), _act(), nn.Conv2d(width, width, 3, 1, 1), _act(),
-            nn.Conv2d(width, width, 3, 1, 2, dilation=2), _act(), nn.Conv2d(width, width, 3, 1, 1), _act(),
-        )  # fmt: skip
-        self.change = nn.Conv2d(width, 2, 3, 1, 1)
+        self.embedding = nn.Sequential(nn.Conv2d(2 * 12 + 1, width, 3, 1, 1), _act(), nn.Conv2d(width, width, 3, 1, 1), _act())
+        self.query = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), _act())
+        self.key = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), _act())
+        # A convolution over query and key laid side by side is the sum of one over each.
+        self.score_query = nn.Conv2d(width, 4, 3, 1, 1)
+        self.score_key = nn.Conv2d(width, 4, 3, 1, 1, bias=False)
 
-    def forward(self, features: Tensor, motion: Tensor, hidden: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        before, after = (warp(features[:, i], way) for i, way in enumerate(_ways(motion, at)))
-        cost = F.leaky_relu(_cost_volume(before, after, self.reach), _SLOPE)
-        time = at.expand(-1, -1, *motion.shape[-2:])
-        hidden = self.look(torch.cat([cost, before, after, hidden, motion / 8, time], dim=1))
-        return self.change(hidden), hidden
-
-
-class _AlignedAttention(nn.Module):
-    """Convolutional attention (section 3.3) of a query at the wanted time over the two aligned frames, for every head."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Conv2d(2 * width + 1, width, 3, 1, 1)
-        self.key = nn.Conv2d(width + 1, width, 3, 1, 1)
-        self.value = nn.Conv2d(width, width, 3, 1, 1)
-        self.score = nn.Conv2d(2 * width // heads, 1, 3, 1, 1)
-
-    def forward(self, before: Tensor, after: Tensor, at: Tensor) -> Tensor:
-        time = at.expand(-1, -1, *before.shape[-2:])
-        query = self.query(torch.cat([before, after, time], dim=1)).unflatten(1, (self.heads, -1))
-        scores, values = [], []
-        for frame, distance in ((before, time), (after, 1 - time)):
-            key = self.key(torch.cat([frame, distance], dim=1)).unflatten(1, (self.heads, -1))
-            pairs = torch.cat([query, key], dim=2).flatten(0, 1)
-            scores.append(F.leaky_relu(self.score(pairs), _SLOPE).unflatten(0, (-1, self.heads)))
-            values.append(self.value(frame).unflatten(1, (self.heads, -1)))
-        weights = torch.stack(scores).softmax(dim=0)
-        return (weights * torch.stack(values)).sum(dim=0).flatten(1, 2)
+    def forward(self, candidates: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        n, k = candidates.shape[:2]
+        apart = (candidates[:, :, :1] - candidates[:, :, 1:]).abs().expand_as(candidates)
+        folded = F.pixel_unshuffle(torch.cat([candidates * 2 - 1, apart * 4], dim=3).flatten(0, 2), 2)
+        away = torch.stack([at, (1 - at).abs()], dim=1)[:, None].expand(n, k, 2, 1, *folded.shape[-2:]).flatten(0, 2)
+        embedded = self.embedding(torch.cat([folded, away], dim=1))
+        together = embedded.unflatten(0, (n, 2 * k))
+        of_query = self.score_query(self.query(together.mean(dim=1)))
+        of_key = self.score_key(self.key(embedded)).unflatten(0, (n, 2 * k))
+        scores = F.leaky_relu(of_query[:, None] + of_key, _SLOPE)
+        scores = scores + _nearness(at, k)
+        weights = scores.softmax(dim=1)
+        seen = (weights.mean(dim=2, keepdim=True) * together).sum(dim=1)
+        return F.pixel_shuffle(weights.flatten(0, 1), 2).unflatten(0, (n, 2 * k)), seen
 
 
 class _Synthesis(nn.Module):
-    """The synthesis network: a U-Net that weighs the two aligned frames pixel by pixel and draws what neither shows."""
+    """The synthesis network: a U-Net that draws what is missing in the blend of the candidates."""
 
     def __init__(self, config: MotionConvTransformerConfig) -> None:
         super().__init__()
         half, quarter, eighth = config.synthesis
-        self.begin = nn.Sequential(nn.Conv2d(4 * 6 + 1, half, 3, 1, 1), _act(), nn.Conv2d(half, half, 3, 1, 1), _act())
-        inside = config.width + config.motion_width
-        self.down = nn.Sequential(
-            nn.Conv2d(half + inside, quarter, 3, 1, 1), _act(), nn.Conv2d(quarter, quarter, 3, 1, 1), _act()
-        )
+        inputs = 2 * 12 + config.width + 1
+        self.begin = nn.Sequential(nn.Conv2d(inputs, half, 3, 1, 1), _act(), nn.Conv2d(half, half, 3, 1, 1), _act())
+        self.down = nn.Sequential(nn.Conv2d(half, quarter, 3, 2, 1), _act(), nn.Conv2d(quarter, quarter, 3, 1, 1), _act())
         self.deep = nn.Sequential(nn.Conv2d(quarter, eighth, 3, 2, 1), _act(), nn.Conv2d(eighth, eighth, 3, 1, 1), _act())
         self.up = nn.Sequential(nn.Conv2d(quarter + eighth, quarter, 3, 1, 1), _act())
         self.end = nn.Sequential(nn.Conv2d(half + quarter, half, 3, 1, 1), _act())
-        self.last = nn.Conv2d(half, 4 * 4, 3, 1, 1)
+        self.last = nn.Conv2d(half, 12, 3, 1, 1)
 
-    def forward(self, first: Tensor, second: Tensor, seen: Tensor, hidden: Tensor, at: Tensor) -> Tensor:
-        pairs = F.pixel_unshuffle(torch.cat([first, second], dim=1), 2)
-        half = self.begin(torch.cat([pairs * 2 - 1, at.expand(-1, -1, *pairs.shape[-2:])], dim=1))
-        quarter = self.down(torch.cat([F.avg_pool2d(half, 2), seen, hidden], dim=1))
+    def forward(self, blend: Tensor, spread: Tensor, seen: Tensor, at: Tensor) -> Tensor:
+        folded = F.pixel_unshuffle(torch.cat([blend * 2 - 1, spread * 4], dim=1), 2)
+        half = self.begin(torch.cat([folded, seen, at.expand(-1, -1, *seen.shape[-2:])], dim=1))
+        quarter = self.down(half)
         wide = _doubled(self.deep(quarter))[..., : quarter.shape[-2], : quarter.shape[-1]]
         quarter = self.up(torch.cat([quarter, wide], dim=1))
-        drawn = F.pixel_shuffle(self.last(self.end(torch.cat([half, _doubled(quarter)], dim=1))), 2)
-        share = torch.sigmoid(drawn[:, :1] + _prior(at))
-        new = (1 - share) * first + share * second + drawn[:, 1:] / 4
-        return new if self.training else new.clamp(0, 1)
+        return F.pixel_shuffle(self.last(self.end(torch.cat([half, _doubled(quarter)], dim=1))), 2) / 4
 
 
-def _prior(at: Tensor) -> Tensor:
-    """What the second frame counts for before anything is seen, as a logit: by its nearness in time."""
-    near = (at / (at + (1 - at).abs())).clamp(0.1, 0.9)
-    return torch.logit(near)
-
-
-def _ways(motion: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-    """Where what is seen at the time was in the first frame and is in the second one, as displacements."""
-    return -at * motion, (1 - at) * motion
-
-
-def _full(measured: Tensor, change: Tensor, level: int) -> Tensor:
-    """The motion at a level's own size, in its pixels, of what was measured and its change in cells."""
-    measured = _doubled(measured) if level == 0 else F.avg_pool2d(measured, 2 ** (level - 1))
-    return measured / 2**level + _STRIDE * F.interpolate(change, scale_factor=_STRIDE, mode="bilinear", align_corners=False)
-
-
-def _blended(frames: Tensor, motion: Tensor, at: Tensor) -> Tensor:
-    first, second = (warp(frames[:, i], way) for i, way in enumerate(_ways(motion, at)))
-    share = torch.sigmoid(_prior(at))
-    return (1 - share) * first + share * second
-
-
-def _cost_volume(before: Tensor, after: Tensor, reach: int) -> Tensor:
-    """How alike the two are when one moves there and the other as far back: f32[n (2r+1)^2 h w], the mean of products."""
-    before, after = (F.normalize(x, dim=1) for x in (before, after))
-    h, w = before.shape[-2:]
-    before, after = (F.pad(x, (reach,) * 4) for x in (before, after))
-    steps = range(-reach, reach + 1)
-    return torch.stack(
-        [
-            (_shifted(before, -dy, -dx, reach, h, w) * _shifted(after, dy, dx, reach, h, w)).sum(dim=1)
-            for dy in steps
-            for dx in steps
-        ],
-        dim=1,
-    )
-
-
-def _shifted(padded: Tensor, dy: int, dx: int, reach: int, h: int, w: int) -> Tensor:
-    return padded[..., reach + dy : reach + dy + h, reach + dx : reach + dx + w]
+def _nearness(at: Tensor, count: int) -> Tensor:
+    """What the candidates count for before anything is seen, by the nearness of their frames in time: f32[n 2*count 1 1 1]."""
+    share = (at / (at + (1 - at).abs())).clamp(0.1, 0.9)
+    return torch.stack([(1 - share).log(), share.log()], dim=1).repeat(1, count, 1, 1, 1)
 
 
 def _doubled(x: Tensor) -> Tensor:

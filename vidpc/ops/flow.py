@@ -19,8 +19,7 @@ _LARGEST_STEP = 1.0  # of an iteration, in pixels of a level: larger ones come f
 _FLOOR = 0.02  # of the gradients' second moments, on values of deviation 1: below it there is nothing to follow
 _FLAT = 0.02  # of the local deviation of luma in 0..1: below it a place is flat
 _BETWEEN_COARSEST = 4  # pixels of the short side of the pyramid's top, at least, where motion may be large
-_BETWEEN_ITERATIONS = 5
-_BETWEEN_WINDOW = 7
+_BETWEEN_ITERATIONS = 6
 _BETWEEN_STEP = 2.0  # the largest of an iteration, in pixels of a level
 _BETWEEN_ERROR = 0.5  # that counts half, on luma of deviation 1: things that move differently meet in a window
 
@@ -43,12 +42,13 @@ def optical_flow(luma: Tensor) -> Tensor:
     return found
 
 
-def flow_between(first: Tensor, second: Tensor, at: Tensor) -> Tensor:
+def flow_between(first: Tensor, second: Tensor, at: Tensor, window: int) -> Tensor:
     """Where what is seen at a time goes from the first to the second picture: f32[n 2 h/2 w/2] of luma f32[n 1 h w] in 0..1.
 
     ``at`` f32[n 1 1 1] is the time: 0 at the first picture, 1 at the second. What is seen at a place then was at minus ``at``
     times the flow there in the first picture, and is at (1 - ``at``) times the flow in the second one (bilateral motion:
-    B.-T. Choi and others, 2000). Displacements are (x, y) in pixels of the given pictures, whose sides are even.
+    B.-T. Choi and others, 2000). A neighbourhood of ``window`` pixels moves as one, at every level. Displacements are (x, y) in
+    pixels of the given pictures, whose sides are even.
     """
     levels = []
     while True:
@@ -63,11 +63,11 @@ def flow_between(first: Tensor, second: Tensor, at: Tensor) -> Tensor:
         h, w = one.shape[-2:]
         if flow.shape[-2:] != (h, w):
             flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)[..., :h, :w]
-        flow = _refine_between(one, other, flow, at)
+        flow = _median(_refine_between(one, other, flow, at, window))
     return 2 * flow  # the finest level has half of the pictures' size
 
 
-def _refine_between(first: Tensor, second: Tensor, flow: Tensor, at: Tensor) -> Tensor:
+def _refine_between(first: Tensor, second: Tensor, flow: Tensor, at: Tensor, window: int) -> Tensor:
     """``flow`` improved by Gauss-Newton steps of every neighbourhood, seen from the time between."""
     before, after = (torch.cat([picture, *_gradient(picture)], dim=1) for picture in (first, second))
     for _ in range(_BETWEEN_ITERATIONS):
@@ -75,12 +75,29 @@ def _refine_between(first: Tensor, second: Tensor, flow: Tensor, at: Tensor) -> 
         error = other[:, :1] - one[:, :1]
         dx, dy = ((1 - at) * other[:, 1:] + at * one[:, 1:]).split(1, dim=1)
         weight = 1 / (1 + (error / _BETWEEN_ERROR) ** 2)
-        moments = _smooth(weight * torch.cat([dx * dx, dy * dy, dx * dy, dx * error, dy * error], dim=1), _BETWEEN_WINDOW)
+        moments = _smooth(weight * torch.cat([dx * dx, dy * dy, dx * dy, dx * error, dy * error], dim=1), window)
         xx, yy, xy, ex, ey = moments.split(1, dim=1)
         xx, yy = xx + _FLOOR, yy + _FLOOR
         step = torch.cat([yy * ex - xy * ey, xx * ey - xy * ex], dim=1) / (xx * yy - xy * xy)
         flow = flow - step.clamp(-_BETWEEN_STEP, _BETWEEN_STEP)
-    return _smooth(flow, 5)
+    return flow
+
+
+def _median(flow: Tensor) -> Tensor:
+    """The median of 5 medians of 5 around every place of f32[n 2 h w], each component for itself."""
+    h, w = flow.shape[-2:]
+    padded = F.pad(flow, (2, 2, 2, 2), mode="replicate")
+    rows = _median_of_5([padded[..., x : x + w] for x in range(5)])
+    return _median_of_5([rows[..., y : y + h, :] for y in range(5)])
+
+
+def _median_of_5(values: list[Tensor]) -> Tensor:
+    """Without the largest and the smallest of four, the middle of the other two and the fifth."""
+    a, b, c, d, e = values
+    low = torch.maximum(torch.minimum(a, b), torch.minimum(c, d))
+    high = torch.minimum(torch.maximum(a, b), torch.maximum(c, d))
+    low, high = torch.minimum(low, high), torch.maximum(low, high)
+    return torch.maximum(low, torch.minimum(high, e))
 
 
 def _gradient(picture: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidpc import presets, weights
@@ -91,10 +90,7 @@ def carry_out(run: Run, *, resume: bool = False) -> Iterator[dict[str, Any]]:
     def measure(model: nn.Module) -> Mapping[str, Any]:
         return figures(model, measured) if measured else {}
 
-    def lost(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        return losses(model, batch, run.recipe)
-
-    trainee = Trainee(model, lambda rng: draw(run, rng), lost, measure)
+    trainee = Trainee(model, lambda rng: draw(run, rng), losses, measure)
     yield from train(trainee, run.recipe.schedule, run.folder, resume=resume)
 
 
@@ -168,16 +164,9 @@ def _varied(crops: U8, rng: np.random.Generator) -> U8:
     return np.ascontiguousarray(crops[..., rng.permutation(3)])
 
 
-def losses(model: nn.Module, batch: Batch, recipe: SynthesizeRecipe) -> dict[str, Tensor]:
-    """How far the drawn frame is from the one that was left out, and the same of plain blending on every level."""
-    if not isinstance(model, MotionConvTransformer):
-        return {"drawn": _distance(model(batch.frames, batch.times)[:, 0], batch.wanted)}
-    drawn, blends = model.drawn(batch.frames, batch.times)
-    wanted, coarse = batch.wanted, batch.wanted.new_zeros(())
-    for level, blend in enumerate(blends):
-        wanted = F.avg_pool2d(wanted, 2) if level else wanted
-        coarse = coarse + _distance(blend, wanted)
-    return {"drawn": _distance(drawn[:, 0], batch.wanted), "blends": recipe.blends * coarse}
+def losses(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """How far the drawn frame is from the one that was left out."""
+    return {"drawn": _distance(model(batch.frames, batch.times)[:, 0], batch.wanted)}
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:

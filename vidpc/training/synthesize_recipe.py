@@ -16,11 +16,10 @@ class SynthesizeRecipe:
 
     architecture: str = MOTION
     # network; which of these count is up to the architecture
-    width: int = 24
+    width: int = 16
     heads: int = 4
     synthesis: tuple[int, ...] = (24, 40, 64)
-    motion_width: int = 48
-    reach: int = 2
+    windows: tuple[int, ...] = (5, 9, 19)
     frames: int = 4
     encoder_layers: int = 2
     decoder_layers: int = 1
@@ -33,8 +32,6 @@ class SynthesizeRecipe:
     after: float = 0.15  # share of samples whose wanted frame comes after those shown
     halved: float = 0.35  # share of samples at half of their size
     tries: int = 2  # crops, of which the one that changes most is taken
-    # loss
-    blends: float = 0.15  # weight of what plain blending along the motion of each level gives
     # measure
     check_samples: int = 24  # of the shots of --val, evenly spread
     schedule: Schedule = field(default_factory=Schedule)
@@ -51,6 +48,6 @@ class SynthesizeRecipe:
     def network(self) -> ConvTransformerConfig | MotionConvTransformerConfig:
         """The network's sizes."""
         if self.architecture == MOTION:
-            return MotionConvTransformerConfig(self.width, self.motion_width, self.reach, self.synthesis, self.heads)
+            return MotionConvTransformerConfig(self.windows, self.width, self.synthesis)
         layers = (self.encoder_layers, self.decoder_layers)
         return ConvTransformerConfig(self.frames, self.width, self.heads, *layers, self.synthesis, self.stride)
