@@ -120,4 +120,4 @@ def test_flow_between_is_found_at_the_time_it_is_asked_for(at, window):
     found = flow_between(first, second, torch.full((1, 1, 1, 1), at), window)
     assert found.shape == (1, 2, 48, 64)
     inner = found[0, :, 14:-14, 14:-14]
-    assert float((inner - torch.tensor([5.0, -3.0])[:, None, None]).abs().mean()) < 0.15
+    assert float((inner - torch.tensor([5.0, -3.0])[:, None, None]).abs().mean()) < 0.25
