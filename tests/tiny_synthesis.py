@@ -37,7 +37,7 @@ class Blend(nn.Module):
 SMALL = {
     "motion-convtransformer": (
         MotionConvTransformer,
-        MotionConvTransformerConfig(width=8, motion_width=8, synthesis=(8, 8, 8), heads=2),
+        MotionConvTransformerConfig(windows=(5,), width=8, synthesis=(8, 8, 8)),
     ),
     "convtransformer": (
         ConvTransformer,
