@@ -16,7 +16,6 @@ from vidpc.media.clock import Clock
 from vidpc.media.coded import as_depth
 from vidpc.media.container import AV_ERRORS, reason
 from vidpc.media.samples import frame_of_rgb
-from vidpc.media.sources import shown
 from vidpc.media.target import TIMES, Target, is_interruption, say_partial
 from vidpc.types import U8, U16, Bool, Frame
 
@@ -95,7 +94,7 @@ class PictureFolder:
                 self._target.discard()
 
     def _failed(self, error: Exception) -> OutputError:
-        return OutputError(f"cannot write {shown(self._target.path)}: {reason(error)}")
+        return OutputError(f"cannot write {self._target.name}: {reason(error)}")
 
 
 def _encoder(frame: VideoFrame) -> VideoCodecContext:

@@ -25,6 +25,7 @@ _MOST_PARTIAL = 1000
 class Target:
     """A file or, where ``is_folder``, a folder that is made as ``part`` first."""
 
+    name: str  # as the user gave it, for messages
     path: Path
     part: Path
     is_folder: bool
@@ -88,7 +89,7 @@ def open_target(path: str | Path, *, inputs: Iterable[str | Path], overwrite: bo
         raise OutputError(f"{doing}: {error.strerror}") from error
     name = real.name.encode()[:_NAME_BYTES].decode(errors="ignore")
     part = real.with_name(f".{name}.part-{os.getpid()}-{secrets.token_hex(4)}")
-    return Target(real, part, folder, overwrite)
+    return Target(shown(path), real, part, folder, overwrite)
 
 
 def _refuse(real: Path, doing: str, inputs: list[str | Path], *, folder: bool, overwrite: bool) -> None:
@@ -148,4 +149,6 @@ def is_interruption(kind: type[BaseException] | None) -> bool:
 
 def say_partial(target: Target, partial: Path) -> None:
     """Says where the beginning of an interrupted output is."""
-    _LOG.warning("interrupted: what was written of %s so far is in %s", shown(target.path), shown(partial))
+    _LOG.warning(
+        "interrupted: what was written of %s so far is in %s", target.name, shown(Path(target.name).with_name(partial.name))
+    )

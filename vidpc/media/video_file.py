@@ -25,7 +25,6 @@ from vidpc.media.colour import AV_RANGE
 from vidpc.media.container import reason
 from vidpc.media.copied import Copied, open_copied
 from vidpc.media.picture import Picture
-from vidpc.media.sources import shown
 from vidpc.media.target import Target, is_interruption, say_partial
 from vidpc.media.timeline import plausible_interval
 from vidpc.media.video_codecs import Coding
@@ -286,4 +285,4 @@ class VideoFile:
         self._target.discard()
 
     def _failed(self, error: Exception) -> OutputError:
-        return OutputError(f"cannot write {shown(self._target.path)}: {reason(error)}")
+        return OutputError(f"cannot write {self._target.name}: {reason(error)}")
