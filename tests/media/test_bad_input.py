@@ -1,9 +1,9 @@
 """Input that no video is, input that lies, and input that wants to reach something else: an error in one line or a warning.
 
 The numbers are those of the list of bad inputs in the project's research notes (video, 1 to 18). Elsewhere: 9 to 13 in
-test_read.py, test_picture.py and test_real_media.py; 15 (output = input) and 16 in test_encode.py; random damage in
-test_mutations.py. Not here: constant memory over length (18) is measured by benchmarks/decode.py; SIGKILL and two jobs on one
-output (16) meet in the part file, whose name holds the process.
+test_read.py, test_picture.py and test_real_media.py; 14 (sound) in test_copied.py; 15 (output = input) and 16 (full disk,
+signals, two jobs) in test_video_writer.py and test_picture_folder.py; random damage in test_mutations.py. Not here: constant
+memory over length (18) is measured by benchmarks/decode.py.
 """
 
 import os
