@@ -15,9 +15,9 @@ import pytest
 from make_media import Clip, scene, write_video
 
 from vidpc.errors import OutputError, PresetError
+from vidpc.media.clock import tick_for
 from vidpc.media.probe import probe
 from vidpc.media.read import read_videos
-from vidpc.media.video_file import tick_for
 from vidpc.media.video_writer import check_video, open_video
 from vidpc.types import ColourCodes, Frame, ReadOptions, VideoFormat
 

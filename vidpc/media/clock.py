@@ -1,7 +1,12 @@
 """From the time of a source to the time of what is made of it."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
+
+from vidpc.types import VideoInfo
+
+_FINEST_TICK = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +25,14 @@ class Clock:
     def placed(self, time_s: Fraction) -> Fraction:
         """A time of the source on the clock of the output."""
         return (time_s - self.origin_s) / self.speed
+
+
+def tick_for(info: VideoInfo, speed: Fraction = Fraction(1)) -> Fraction:
+    """A tick in which the source's times, and those of its rate, are whole numbers, as far as one can be had."""
+    rate = (info.rate_fps or Fraction(1)).numerator
+    own = info.time_base.denominator
+    for denominators in ((own, rate), (own,), (rate,)):
+        fine = math.lcm(*denominators, 90_000) * speed.numerator
+        if fine <= _FINEST_TICK:
+            return Fraction(1, fine)
+    return Fraction(1, 90_000)

@@ -1,6 +1,5 @@
 """One video file being written: frames are coded, and sound and subtitles go between them."""
 
-import math
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -18,7 +17,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidpc.errors import OutputError, SourceError
-from vidpc.media.clock import Clock
+from vidpc.media.clock import Clock, tick_for
 from vidpc.media.coded import Coder
 from vidpc.media.coded_info import coded_info
 from vidpc.media.colour import AV_RANGE
@@ -30,22 +29,10 @@ from vidpc.media.timeline import plausible_interval
 from vidpc.media.video_codecs import Coding
 from vidpc.types import U8, U16, Bool, Frame, VideoInfo
 
-_FINEST_TICK = 10_000_000
 _WRITE_ERRORS = (FFmpegError, OSError, ValueError, OverflowError)
 _HAS_DURATIONS = 1 << 8  # AV_CODEC_FLAG_FRAME_DURATION: the encoder passes them on
 _TOO_FEW_TO_REORDER = 2  # frames
 _NO_TYPE = 0  # of a coded picture: the encoder chooses, whatever the source's frame was
-
-
-def tick_for(info: VideoInfo, speed: Fraction = Fraction(1)) -> Fraction:
-    """A tick in which the source's times, and those of its rate, are whole numbers, as far as one can be had."""
-    rate = (info.rate_fps or Fraction(1)).numerator
-    own = info.time_base.denominator
-    for denominators in ((own, rate), (own,), (rate,)):
-        fine = math.lcm(*denominators, 90_000) * speed.numerator
-        if fine <= _FINEST_TICK:
-            return Fraction(1, fine)
-    return Fraction(1, 90_000)
 
 
 class VideoFile:
