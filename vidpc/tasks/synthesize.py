@@ -34,8 +34,8 @@ NETWORKS: dict[str, tuple[Any, Any]] = {
     "convtransformer": (ConvTransformer, ConvTransformerConfig),
     "motion-convtransformer": (MotionConvTransformer, MotionConvTransformerConfig),
 }
-WHOLE_SIDE = 2048  # frames of at most this side are drawn whole where neither the user nor the weights say otherwise
-_DRAWN_PIXELS = 1 << 22  # of new frames that are drawn at once; the built-in network takes 0.5 GB for a million
+WHOLE_SIDE = 1920  # frames of at most this side are drawn whole where neither the user nor the weights say otherwise
+_DRAWN_PIXELS = 1 << 21  # of new frames that are drawn at once; the built-in network takes 1.1 GB for a million
 _OVERLAP_PARTS = 8  # of a tile's side
 _WHITE = {torch.uint8: 255, torch.uint16: 65535}
 
