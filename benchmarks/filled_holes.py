@@ -21,9 +21,8 @@ import numpy as np
 from machine import tell
 from picture_quality import means, quality
 
-from vidpc.media.read import read_videos
 from vidpc.training.shots import Shot, shots
-from vidpc.types import U8, Bool, Frame
+from vidpc.types import U8, Bool
 
 WIDTH, HEIGHT, SIDE = 432, 240, 108
 REACH = 10  # frames of the median
@@ -44,6 +43,7 @@ def by_telea(frames: U8, masks: Bool) -> list[U8]:
 
 
 def by_median(frames: U8, masks: Bool) -> list[U8]:
+    """Every frame with the median of those around in its hole; grey where all of them have holes."""
     filled = []
     for t in range(len(frames)):
         around = slice(max(0, t - REACH), t + REACH + 1)
@@ -59,11 +59,11 @@ def by_command(frames: U8, masks: Bool, options: Sequence[str], folder: Path) ->
         (folder / name).mkdir()
         for index, picture in enumerate(pictures):
             cv2.imwrite(str(folder / name / f"{index:05d}.png"), picture)
-    out = folder / "out.mkv"
+    out = folder / "out"
     source = [str(folder / "frames"), "--input-fps", "24", "--mask", str(folder / "masks")]
-    exact = ["--dilate", "0", "--feather", "0", "--lossless", "--pix-fmt", "gbrp", "--codec", "ffv1", "--out", str(out)]
+    exact = ["--dilate", "0", "--feather", "0", "--out", f"{out}/"]
     subprocess.run([sys.executable, "-m", "vidpc.cli", "inpaint", *source, *exact, *options], check=True)
-    return [item.rgb() for item in read_videos([out]) if isinstance(item, Frame)]
+    return [cv2.imread(str(file))[..., ::-1] for file in sorted(out.glob("*.png"))]
 
 
 def measured(shot: Shot, options: Sequence[str]) -> dict[str, list[float]]:

@@ -87,6 +87,7 @@ def plain(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def plain_decoder(model: STTN, x: Tensor) -> Tensor:
+    """The decoder, layer by layer."""
     first, second, third, last = model.decoder.layers
     x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
     x = F.leaky_relu(plain(second, F.leaky_relu(plain(first, x), 0.2)), 0.2)

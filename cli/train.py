@@ -33,6 +33,16 @@ def run_options(folder: str) -> Callable[[Command], Command]:
     )
 
 
+def footage_options(recipe: str) -> Callable[[Command], Command]:
+    """What a run on raw footage takes: footage, recipe, weights to begin with."""
+    return together(
+        click.option("--data", type=_Path, multiple=True, help="Video, folder of videos, or table of them (.csv with file)."),
+        click.option("--val", type=_Path, multiple=True, help="The same, to measure on."),
+        click.option("--recipe", default=recipe, show_default=True, metavar="NAME|FILE", help="Settings of the run."),
+        click.option("--init", metavar="NAME|FILE", help="Weights to begin with, instead of random ones."),
+    )
+
+
 @click.group("train")
 def command() -> None:
     """Train weights on labelled pictures, scans and clips, and on raw footage."""
@@ -181,10 +191,7 @@ def recognize(**options: Any) -> None:
 
 
 @command.command("synthesize")
-@click.option("--data", type=_Path, multiple=True, help="Video, folder of videos, or table of them (.csv with file).")
-@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
-@click.option("--recipe", default="motion.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
-@click.option("--init", metavar="NAME|FILE", help="Weights to begin with, instead of random ones.")
+@footage_options("motion.train")
 @run_options("runs/synthesize")
 def synthesize(**options: Any) -> None:
     """Train a network that draws frames between others, for `vidpc synthesize`, on footage as it is.
@@ -197,19 +204,11 @@ def synthesize(**options: Any) -> None:
     _refuse_to_replace(options)
     from vidpc.training import synthesize as training
 
-    named = {name: options[name] for name in ("data", "val", "folder", "init")}
-    run = training.prepare(options["recipe"], _overrides(options), **named)
-    for line in training.carry_out(run, resume=options["resume"]):
-        _say_psnr(line)
-    digest = training.finish(options["out"], run, licence=options["licence"])
-    click.echo(f"{options['out']}  sha256 {digest}")
+    _on_footage(training, options)
 
 
 @command.command("inpaint")
-@click.option("--data", type=_Path, multiple=True, help="Video, folder of videos, or table of them (.csv with file).")
-@click.option("--val", type=_Path, multiple=True, help="The same, to measure on.")
-@click.option("--recipe", default="aligned.train", show_default=True, metavar="NAME|FILE", help="Settings of the run.")
-@click.option("--init", metavar="NAME|FILE", help="Weights to begin with, instead of random ones.")
+@footage_options("aligned.train")
 @run_options("runs/inpaint")
 def inpaint(**options: Any) -> None:
     """Train a network that fills holes, for `vidpc inpaint`, on footage as it is.
@@ -221,12 +220,7 @@ def inpaint(**options: Any) -> None:
     _refuse_to_replace(options)
     from vidpc.training import inpaint as training
 
-    named = {name: options[name] for name in ("data", "val", "folder", "init")}
-    run = training.prepare(options["recipe"], _overrides(options), **named)
-    for line in training.carry_out(run, resume=options["resume"]):
-        _say_psnr(line)
-    digest = training.finish(options["out"], run, licence=options["licence"])
-    click.echo(f"{options['out']}  sha256 {digest}")
+    _on_footage(training, options)
 
 
 @command.command("check")
@@ -271,6 +265,16 @@ def _say_overlap(line: Mapping[str, Any]) -> None:
         click.echo(f"{line['step']:>6}  mIoU {text}", err=True)
         if line["event"] == "end":
             click.echo(json.dumps(scores))
+
+
+def _on_footage(training: Any, options: Mapping[str, Any]) -> None:
+    """A run of the module ``training`` on raw footage, from the decoded shots to the weights file."""
+    named = {name: options[name] for name in ("data", "val", "folder", "init")}
+    run = training.prepare(options["recipe"], _overrides(options), **named)
+    for line in training.carry_out(run, resume=options["resume"]):
+        _say_psnr(line)
+    digest = training.finish(options["out"], run, licence=options["licence"])
+    click.echo(f"{options['out']}  sha256 {digest}")
 
 
 def _say_psnr(line: Mapping[str, Any]) -> None:
