@@ -429,11 +429,13 @@ def test_an_interrupt_before_the_first_frame_leaves_nothing(tmp_path):
 
 
 ENDLESS = """
+import signal
 import sys
 from fractions import Fraction
 from make_media import scene
 from vidpc.media.probe import probe
 from vidpc.media.video_writer import open_video
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may have been told to ignore it
 with open_video(sys.argv[2], probe(sys.argv[1])) as sink:
     for k in range(10**9):
         sink.write(scene(k, 64, 48), Fraction(k, 25))

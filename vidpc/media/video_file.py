@@ -24,6 +24,7 @@ from vidpc.media.colour import AV_RANGE
 from vidpc.media.container import reason
 from vidpc.media.copied import Copied, open_copied
 from vidpc.media.picture import Picture
+from vidpc.media.priority import usual_priority
 from vidpc.media.target import Target, is_interruption, say_partial
 from vidpc.media.timeline import plausible_interval
 from vidpc.media.video_codecs import Coding
@@ -72,7 +73,8 @@ class VideoFile:
             self._stream = self._add_video()
             if self._copy_from is not None:
                 self._copied = self._add_copied(self._copy_from)
-            self._container.start_encoding()
+            with usual_priority():
+                self._container.start_encoding()
         except _WRITE_ERRORS as error:
             raise self._failed(error) from error
 
