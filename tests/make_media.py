@@ -10,6 +10,8 @@ from av import AudioFrame, VideoFrame
 from av.subtitles.subtitle import SubtitleSet
 from av.video.reformatter import VideoReformatter
 
+from vidpc.media.priority import usual_priority
+
 SCALER_MATRIX = {"bt709": 1, "bt601": 5, "bt2020": 9}
 AV_MATRIX = {"bt709": 1, "bt601": 6, "bt2020": 9}
 
@@ -59,7 +61,7 @@ def scene(index: int, width: int, height: int) -> np.ndarray:
 def write_video(path: Path, clip: Clip | None = None, pictures: list[np.ndarray] | None = None) -> Path:
     """Writes a clip; its pictures are ``scene(0)``, ``scene(1)``, … unless given."""
     clip = clip or Clip()
-    with av.open(str(path), "w", container_options=clip.container_options) as container:
+    with usual_priority(), av.open(str(path), "w", container_options=clip.container_options) as container:
         stream = _video_stream(container, clip)
         sounds = [
             container.add_stream(clip.sound, rate=44100, layout="mono") for _ in range(clip.sound_streams if clip.sound else 0)
