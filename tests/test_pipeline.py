@@ -1,6 +1,7 @@
 """The composed run with stand-ins for every room: whatever fails, everything is closed and no thread is left."""
 
 import _thread
+import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -306,6 +307,7 @@ def test_an_interrupt_that_a_stage_meets_closes_all(where: str):
 
 def test_ctrl_c_during_a_run_closes_all():
     sinks = Sinks()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started all this with it ignored
 
     def interrupt_once_it_writes() -> None:
         until = time.monotonic() + 60
@@ -320,6 +322,7 @@ def test_ctrl_c_during_a_run_closes_all():
             run(Source([1, 2, 3], endless=True), Task(), sinks)
     finally:
         watcher.join()
+        signal.signal(signal.SIGINT, handler)
     assert sinks.left == {"0.mp4": "abandoned"}
     assert len(sinks.written["0.mp4"]) > 1
 

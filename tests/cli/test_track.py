@@ -283,7 +283,7 @@ def test_help_loads_no_torch():
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_run_and_leaves_no_file(model: Path, tmp_path: Path, number: int, code: int):
+def test_a_signal_ends_a_run_and_leaves_nothing_under_its_final_name(model: Path, tmp_path: Path, number: int, code: int):
     write_video(tmp_path / "long.mp4", Clip(count=300))
     # A shell without job control starts programs with Ctrl-C ignored: undone, so that the test does not depend on it.
     program = f"""
@@ -305,7 +305,8 @@ sys.exit(main(["track", "long.mp4", "--out", "t.json", "--render", "t.mp4", "--m
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left in ({"long.mp4"}, {"long.mp4", "t.partial.mp4"})  # the beginning plays, and its name says that it is one
 
 
 def track_process(folder: Path, model: Path, *, stop_after: int | None = None) -> subprocess.Popen[str]:
