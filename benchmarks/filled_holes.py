@@ -81,6 +81,7 @@ def measured(shot: Shot, options: Sequence[str]) -> dict[str, list[float]]:
 
 
 def main() -> None:
+    """Fills the holes of every clip in every way, and prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path, help="videos, folders of them, or tables with a column split")
     parser.add_argument("--preset", default="aligned")

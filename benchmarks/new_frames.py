@@ -95,6 +95,7 @@ def measured(found: Sequence[Shot], ways: Mapping[str, Draw], every: int) -> dic
 
 
 def main() -> None:
+    """Measures every way on the clips, and prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path, help="videos, folders of them, or tables with a column split")
     parser.add_argument("--weights", action="append", default=[], help="a name or a file")
