@@ -17,6 +17,7 @@ from vidpc.weights import read_header, registry
 from .naming import STEM, output_names, unique_stems
 from .options import (
     box_xywh,
+    changed,
     choice_option,
     device_options,
     model_options,
@@ -133,11 +134,9 @@ def _config(ctx: click.Context, given: Mapping[str, Any]) -> InpaintConfig:
         "feather_px": given["feather"],
         "references": given["references"],
     }
-    direct = {key: value for key, value in direct.items() if value is not None}
-    for key in direct.keys() & given["settings"].keys():
-        raise click.UsageError(f"{key!r} is set by --set and by an option of its own", ctx)
+    changes = changed(ctx, given["settings"], direct)
     preset = given["preset"] or _preset_for(given["model"] or given["settings"].get("weights"))
-    return presets.load(preset, InpaintConfig, {**given["settings"], **direct})
+    return presets.load(preset, InpaintConfig, changes)
 
 
 def _preset_for(weights: str | None) -> str:

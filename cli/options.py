@@ -245,3 +245,11 @@ progress_option = choice_option(
 verbose_option = click.option(
     "-v", "--verbose", count=True, expose_value=False, callback=_verbosity, help="Say more, with tracebacks (-vv: everything)."
 )
+
+
+def changed(ctx: click.Context, settings: Mapping[str, Any], direct: Mapping[str, Any]) -> dict[str, Any]:
+    """What --set and the options of a command's own change, the latter by the names of settings, None where not given."""
+    named = {key: value for key, value in direct.items() if value is not None}
+    for key in named.keys() & settings.keys():
+        raise click.UsageError(f"{key!r} is set by --set and by an option of its own", ctx)
+    return {**settings, **named}

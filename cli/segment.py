@@ -14,7 +14,7 @@ from vidpc.types import PointOptions
 from vidpc.weights import read_header, registry
 
 from .naming import STEM, output_names
-from .options import choice_option, device_options, model_options, output_options, progress_option, verbose_option
+from .options import changed, choice_option, device_options, model_options, output_options, progress_option, verbose_option
 from .outcome import Words, leave, make_folder, say_skipped, tell
 from .progress import Progress
 
@@ -137,11 +137,9 @@ def _joined(parts: "Mapping[str, Summary[PointTally]]", wanted: Sequence[str]) -
 def _config(ctx: click.Context, given: Mapping[str, Any], default: str) -> SegmentConfig:
     """The preset, with what --set and the options of their own change; ``default`` where neither it nor weights were named."""
     direct = {"weights": given["model"], "scheme": given["scheme"], "votes": given["votes"]}
-    direct = {key: value for key, value in direct.items() if value is not None}
-    for key in direct.keys() & given["settings"].keys():
-        raise click.UsageError(f"{key!r} is set by --set and by an option of its own", ctx)
+    changes = changed(ctx, given["settings"], direct)
     preset = given["preset"] or _preset_for(given["model"] or given["settings"].get("weights")) or default
-    return presets.load(preset, SegmentConfig, {**given["settings"], **direct})
+    return presets.load(preset, SegmentConfig, changes)
 
 
 def _preset_for(weights: str | None) -> str | None:

@@ -14,6 +14,7 @@ from vidpc.types import ReadOptions
 
 from .naming import STEM, output_names
 from .options import (
+    changed,
     choice_option,
     device_options,
     model_options,
@@ -123,10 +124,7 @@ def _options(ctx: click.Context, given: Mapping[str, Any]) -> "Options":
 def _config(ctx: click.Context, given: Mapping[str, Any]) -> SynthesizeConfig:
     """The preset, with what --set and the options of their own change."""
     direct = {name: given[name] for name in ("cut_threshold", "repeats", "tile")} | {"weights": given["model"]}
-    direct = {key: value for key, value in direct.items() if value is not None}
-    for key in direct.keys() & given["settings"].keys():
-        raise click.UsageError(f"{key!r} is set by --set and by an option of its own", ctx)
-    changes = {**given["settings"], **direct}
+    changes = changed(ctx, given["settings"], direct)
     if given["preset"] is None and "weights" in changes:
         return _of_weights(str(changes["weights"]), changes)
     return presets.load(given["preset"] or DEFAULT_PRESET, SynthesizeConfig, changes)

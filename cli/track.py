@@ -17,6 +17,7 @@ from vidpc.weights import read_header, registry
 
 from .naming import STEM, output_names
 from .options import (
+    changed,
     choice_option,
     device_options,
     model_options,
@@ -120,11 +121,9 @@ def _reading(given: Mapping[str, Any]) -> ReadOptions:
 def _config(ctx: click.Context, given: Mapping[str, Any]) -> TrackConfig:
     """The preset, with what --set and the options of their own change."""
     direct = {"weights": given["model"], "rule": given["association"], "score": given["score"], **given["max_age"]}
-    direct = {key: value for key, value in direct.items() if value is not None}
-    for key in direct.keys() & given["settings"].keys():
-        raise click.UsageError(f"{key!r} is set by --set and by an option of its own", ctx)
+    changes = changed(ctx, given["settings"], direct)
     preset = given["preset"] or _preset_for(given["model"] or given["settings"].get("weights"))
-    config = presets.load(preset, TrackConfig, {**given["settings"], **direct})
+    config = presets.load(preset, TrackConfig, changes)
     wanted = "max_age" if config.association.rule == "paper" else "max_gap_s"
     if given["max_age"] and wanted not in given["max_age"]:
         unit = "frames, as in 32" if wanted == "max_age" else "seconds, as in 1.5s"
